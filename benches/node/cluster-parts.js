@@ -1,0 +1,49 @@
+'use strict';
+// node cluster-parts.js FILE OUT WORKERS
+//
+// One static byte range of FILE for each worker process. Each writes the lines that it keeps to a
+// part file of its own, OUT.0, OUT.1, ...; the parts one after the other are the result.
+
+const cluster = require('node:cluster');
+const fs = require('node:fs');
+const { keepPushes, Kept, writeAll } = require('./lines.js');
+
+/** Bytes collected before they are written. */
+const PIECE = 1 << 20;
+
+const [file, out] = process.argv.slice(2);
+const workers = Number(process.argv[4]);
+
+if (!(workers >= 1)) {
+  console.error('usage: node cluster-parts.js FILE OUT WORKERS');
+  process.exit(2);
+} else if (cluster.isPrimary) {
+  startWorkers();
+} else {
+  writePart(process.env);
+}
+
+function startWorkers() {
+  const { size } = fs.statSync(file);
+  const cut = (part) => Math.floor((size * part) / workers);
+  for (let part = 0; part < workers; part++) {
+    cluster.fork({ PART: part, START: cut(part), END: cut(part + 1) });
+  }
+  cluster.on('exit', (worker, code, signal) => {
+    if (code === 0) return;
+    console.error(`error: worker ${worker.id} ended by ${signal ?? `exit code ${code}`}`);
+    process.exit(1);
+  });
+}
+
+function writePart({ PART, START, END }) {
+  const source = fs.openSync(file);
+  const sink = fs.openSync(`${out}.${PART}`, 'w');
+  const kept = new Kept();
+  keepPushes(source, Number(START), Number(END), (bytes, from, to) => {
+    kept.add(bytes, from, to);
+    if (kept.length >= PIECE) writeAll(sink, kept.take());
+  });
+  writeAll(sink, kept.take());
+  process.disconnect(); // lets this process end
+}

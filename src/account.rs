@@ -1,0 +1,81 @@
+//! The account of a job: every record that was read, and what became of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::error::{FailureKind, Grouped};
+
+/// What became of the records of a job. Input and output are counted apart.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Account {
+    /// Input records that are in the output.
+    pub used: u64,
+    /// Input records that the plugin did not want.
+    pub dropped: u64,
+    /// Input records that failed and were left out.
+    pub skipped: u64,
+    /// Input records at which the job ended: none, or one.
+    pub failed: u64,
+    /// Failed records, skipped ones included, by kind.
+    pub failures: BTreeMap<FailureKind, u64>,
+    /// Records written.
+    pub output_records: u64,
+    /// Bytes written.
+    pub output_bytes: u64,
+    /// Bytes of input that no committed record accounts for; unknown for streams.
+    pub unread_bytes: Option<u64>,
+    /// Lines that the plugin logged.
+    pub log_lines: u64,
+    /// Worker processes that the job had at once, at most.
+    pub workers: usize,
+    /// Worker processes that were replaced.
+    pub restarts: u64,
+    /// From start to end.
+    pub elapsed: Duration,
+}
+
+impl Account {
+    /// Input records read: the sum of what became of them.
+    pub fn read(&self) -> u64 {
+        self.used + self.dropped + self.skipped + self.failed
+    }
+
+    pub(crate) fn count_failure(&mut self, kind: FailureKind) {
+        *self.failures.entry(kind).or_default() += 1;
+    }
+}
+
+impl std::fmt::Display for Account {
+    /// One line for people.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let many = |count: u64, what: &str| {
+            let plural = if count == 1 { "" } else { "s" };
+            format!("{} {what}{plural}", Grouped(count))
+        };
+        write!(f, "{} read: ", many(self.read(), "record"))?;
+        write!(f, "{} kept, {} dropped", Grouped(self.used), Grouped(self.dropped))?;
+        if self.skipped > 0 {
+            write!(f, ", {} skipped", Grouped(self.skipped))?;
+        }
+        if self.failed > 0 {
+            write!(f, ", {} failed", Grouped(self.failed))?;
+        }
+        if self.skipped > 0 {
+            let kinds: Vec<String> = self
+                .failures
+                .iter()
+                .map(|(kind, count)| format!("{} {kind}", Grouped(*count)))
+                .collect();
+            write!(f, " ({})", kinds.join(", "))?;
+        }
+        if let Some(unread @ 1..) = self.unread_bytes {
+            write!(f, "; {} not read", many(unread, "byte"))?;
+        }
+        write!(f, "; {} written", many(self.output_records, "record"))?;
+        write!(f, "; {}", many(self.workers as u64, "worker"))?;
+        if self.restarts > 0 {
+            write!(f, ", {}", many(self.restarts, "restart"))?;
+        }
+        write!(f, "; {:.2} s", self.elapsed.as_secs_f64())
+    }
+}

@@ -1,0 +1,263 @@
+//! The command line: as typed here, settled into a [`Job`] below. What goes further
+//! than this room is settled.
+
+pub mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Parser, ValueEnum};
+use host::{Error, From, Input, Job, MaxErrors, OnError, Order, Output, To};
+
+/// A validated request.
+pub struct Request {
+    /// What is to be done.
+    pub job: Job,
+    /// What the user wants to see of it.
+    pub looks: Looks,
+}
+
+/// What the user wants to see of a run.
+#[derive(Clone, Debug)]
+pub struct Looks {
+    /// Show no account.
+    pub quiet: bool,
+    /// Show each worker's coming and going, and each record that is skipped.
+    pub verbose: bool,
+    /// Show what may hold private data.
+    pub show_records: bool,
+    /// Where lines that the plugin logs go.
+    pub plugin_log: PluginLog,
+}
+
+/// Where lines that a plugin logs go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PluginLog {
+    /// Nowhere: they are counted.
+    None,
+    /// Standard error.
+    Stderr,
+    /// A file.
+    Path(PathBuf),
+}
+
+/// Runs an untrusted WebAssembly plugin over every record of files or of standard
+/// input, on all cores. The records that the plugin keeps come out as they went in
+/// and in their order.
+#[derive(Debug, Parser)]
+#[command(name = "host", version, after_help = EXAMPLES)]
+struct Arguments {
+    /// The plugin: a WebAssembly module or component (.wasm), or its text (.wat)
+    #[arg(long, value_name = "FILE")]
+    plugin: PathBuf,
+
+    /// Files to read, in this order; `-` is standard input, which is read if none is
+    /// named
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+
+    /// Write to FILE, which appears when the job is whole [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// How the input is laid out [default: ndjson for names in .ndjson and .jsonl,
+    /// otherwise json: an array if it starts with `[`, or values one after another]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
+    from: Option<FromFormat>,
+
+    /// How the output is laid out [default: as the first input]
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
+    to: Option<ToFormat>,
+
+    /// Write each range as soon as it is finished instead of in the input's order
+    #[arg(long, help_heading = "Formats")]
+    unordered: bool,
+
+    /// Worker processes [default: one for each core that may be used]
+    #[arg(long, value_name = "N", help_heading = "Workers")]
+    workers: Option<usize>,
+
+    /// Bytes of input that a worker gets at once [default: 1MiB, less if the input is
+    /// small]
+    #[arg(long, value_name = "SIZE", help_heading = "Workers")]
+    range_size: Option<ByteSize>,
+
+    /// Bytes of finished output that may wait for an earlier range
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Workers")]
+    window: ByteSize,
+
+    /// What to do when a record fails: end the job there, or leave the record out
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        default_value = "fail",
+        help_heading = "Failures"
+    )]
+    on_error: OnErrorChoice,
+
+    /// How many failed records are acceptable, as a number or a share (1%); more make
+    /// the exit code 4
+    #[arg(long, value_name = "N|N%", default_value = "0", help_heading = "Failures")]
+    max_errors: MaxErrorsChoice,
+
+    /// Memory that one plugin instance may use
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", help_heading = "Limits")]
+    memory: ByteSize,
+
+    /// CPU time that the plugin may take for one record
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10s",
+        value_parser = humantime::parse_duration,
+        help_heading = "Limits"
+    )]
+    timeout: Duration,
+
+    /// Length of the longest record
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
+    max_record: ByteSize,
+
+    /// Where lines that the plugin logs go: none, stderr or a file
+    #[arg(long, value_name = "none|stderr|FILE", default_value = "none", help_heading = "Looking")]
+    plugin_log: PathBuf,
+
+    /// Show the plugin's own words about records, which may hold private data
+    #[arg(long, help_heading = "Looking")]
+    show_records: bool,
+
+    /// Tell each worker's coming and going and each record that is left out
+    #[arg(long, conflicts_with = "quiet", help_heading = "Looking")]
+    verbose: bool,
+
+    /// Show no account at the end
+    #[arg(short, long, help_heading = "Looking")]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  host --plugin filter.wasm data.json                 to standard output
+  host --plugin filter.wasm -o kept.ndjson a.ndjson b.ndjson
+  zcat big.gz | host --plugin filter.wasm --from ndjson > kept.ndjson
+  host --plugin filter.wasm --on-error skip --max-errors 1% data.json
+
+Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started;
+4 done, but more records failed than --max-errors accepts.";
+
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum FromFormat {
+    /// A JSON array, or JSON values one after another
+    Json,
+    /// One record on each line
+    Ndjson,
+}
+
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum ToFormat {
+    /// An array if the first input is one, otherwise values one after another
+    Json,
+    /// One record on each line
+    Ndjson,
+}
+
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum OnErrorChoice {
+    /// End the job at the record; what stands before it is written
+    Fail,
+    /// Count the record and leave it out
+    Skip,
+}
+
+#[derive(Copy, Clone, Debug)]
+struct MaxErrorsChoice(MaxErrors);
+
+impl FromStr for MaxErrorsChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a number (10) or a share (0.5%) is wanted".to_owned();
+        let choice = match text.strip_suffix('%') {
+            Some(share) => MaxErrors::Percent(share.parse().map_err(|_| wrong())?),
+            None => MaxErrors::Count(text.parse().map_err(|_| wrong())?),
+        };
+        Ok(MaxErrorsChoice(choice))
+    }
+}
+
+/// Reads the command line. The error is the exit code of a program that has already
+/// said why it ends.
+pub fn request() -> Result<Request, ExitCode> {
+    let arguments = Arguments::try_parse().map_err(|error| {
+        // Help that nobody can read is no reason to fail differently.
+        let _ = error.print();
+        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    })?;
+    settle(arguments).map_err(|error| report::refuse(&error))
+}
+
+fn settle(arguments: Arguments) -> Result<Request, Error> {
+    let mut builder = Job::builder(arguments.plugin)
+        .window(arguments.window.as_u64())
+        .memory(arguments.memory.as_u64())
+        .timeout(arguments.timeout)
+        .max_record(arguments.max_record.as_u64())
+        .max_errors(arguments.max_errors.0)
+        .on_error(match arguments.on_error {
+            OnErrorChoice::Fail => OnError::Fail,
+            OnErrorChoice::Skip => OnError::Skip,
+        })
+        .order(if arguments.unordered { Order::Any } else { Order::Input });
+    for input in arguments.inputs {
+        builder =
+            builder.input(if input.as_os_str() == "-" { Input::Stdin } else { Input::Path(input) });
+    }
+    if let Some(path) = arguments.output {
+        builder = builder.output(Output::Path(path));
+    }
+    if let Some(from) = arguments.from {
+        builder = builder.from(match from {
+            FromFormat::Json => From::Json,
+            FromFormat::Ndjson => From::Ndjson,
+        });
+    }
+    if let Some(to) = arguments.to {
+        builder = builder.to(match to {
+            ToFormat::Json => To::Json,
+            ToFormat::Ndjson => To::Ndjson,
+        });
+    }
+    if let Some(workers) = arguments.workers {
+        builder = builder.workers(workers);
+    }
+    if let Some(size) = arguments.range_size {
+        builder = builder.range_size(size.as_u64());
+    }
+    let plugin_log = match arguments.plugin_log.to_str() {
+        Some("none") => PluginLog::None,
+        Some("stderr") => PluginLog::Stderr,
+        _ => PluginLog::Path(arguments.plugin_log),
+    };
+    let looks = Looks {
+        quiet: arguments.quiet,
+        verbose: arguments.verbose,
+        show_records: arguments.show_records,
+        plugin_log,
+    };
+    Ok(Request { job: builder.build()?, looks })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        use clap::CommandFactory as _;
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,167 @@
+//! Everything that the program says on standard error: events, the account, errors
+//! with their remedies. Colours only where a terminal shows them.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::ExitCode;
+
+use anstream::eprintln;
+use anstyle::{AnsiColor, Style};
+use host::{Account, Error, Event, Job, JobFailed, Output, RecordFailure, printable};
+
+use super::{Looks, PluginLog};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// How many skipped records are told without --verbose.
+const SKIPPED_TOLD: u64 = 5;
+
+/// Says that nothing was started, and why.
+pub fn refuse(error: &Error) -> ExitCode {
+    eprintln!("{ERROR}error:{ERROR:#} {}", printable(&error.to_string()));
+    ExitCode::from(error.exit_code())
+}
+
+/// Talks to the user about one run.
+pub struct Reporter {
+    looks: Looks,
+    log: Option<File>,
+    log_failed: bool,
+    skipped: u64,
+}
+
+impl Reporter {
+    /// Opens the file for the plugin's log, if one is wanted.
+    pub fn new(looks: Looks) -> Result<Reporter, Error> {
+        let log = match &looks.plugin_log {
+            PluginLog::Path(path) => Some(
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
+            ),
+            PluginLog::None | PluginLog::Stderr => None,
+        };
+        Ok(Reporter { looks, log, log_failed: false, skipped: 0 })
+    }
+
+    /// Tells what happened, as far as it is wanted.
+    pub fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Online { worker, pid } if self.looks.verbose => {
+                eprintln!("worker {worker} is online (process {pid})");
+            }
+            Event::Exit { worker, pid, exit, violation } => {
+                if let Some(violation) = violation {
+                    eprintln!(
+                        "{WARNING}warning:{WARNING:#} worker {worker} (process {pid}) was ended: \
+                         {violation}"
+                    );
+                } else if self.looks.verbose {
+                    eprintln!("worker {worker} (process {pid}) is gone: {exit}");
+                }
+            }
+            Event::Skipped(failure) => self.skipped(failure),
+            Event::Log { level, text } => self.log(level, text),
+            _ => {}
+        }
+    }
+
+    fn skipped(&mut self, failure: &RecordFailure) {
+        self.skipped += 1;
+        if self.looks.quiet {
+            return;
+        }
+        if self.looks.verbose || self.skipped <= SKIPPED_TOLD {
+            eprintln!("{WARNING}skipped:{WARNING:#} {}", printable(&failure.to_string()));
+            if let (true, Some(text)) = (self.looks.show_records, &failure.plugin_text) {
+                eprintln!("  the plugin says: {}", printable(text));
+            }
+        } else if self.skipped == SKIPPED_TOLD + 1 {
+            eprintln!("{WARNING}skipped:{WARNING:#} more records (--verbose tells them all)");
+        }
+    }
+
+    fn log(&mut self, level: &str, text: &str) {
+        let text = printable(text);
+        if self.looks.plugin_log == PluginLog::Stderr {
+            eprintln!("plugin {level}: {text}");
+        }
+        if let Some(file) = &mut self.log
+            && let Err(error) = writeln!(file, "{level}: {text}")
+            && !std::mem::replace(&mut self.log_failed, true)
+        {
+            eprintln!("{WARNING}warning:{WARNING:#} cannot write the plugin's log: {error}");
+        }
+    }
+
+    /// Tells that the job is done.
+    pub fn done(&self, account: &Account) {
+        if self.looks.quiet {
+            return;
+        }
+        eprintln!("host: {account}");
+        if account.log_lines > 0 && self.looks.plugin_log == PluginLog::None {
+            eprintln!(
+                "  the plugin logged {} line(s), which may hold private data: \
+                 --plugin-log stderr shows them",
+                account.log_lines
+            );
+        }
+    }
+
+    /// Tells that the job is done, but not well.
+    pub fn too_many_failures(&self, account: &Account) -> ExitCode {
+        eprintln!(
+            "{ERROR}error:{ERROR:#} {} record(s) failed, more than --max-errors accepts; the \
+             output is whole without them",
+            account.skipped
+        );
+        ExitCode::from(4)
+    }
+
+    /// Tells why a job failed, what there is of its output, and how to go on.
+    pub fn failed(&self, job: &Job, failed: &JobFailed) -> ExitCode {
+        let code = failed.error.exit_code();
+        if matches!(failed.error, Error::ClosedPipe) {
+            return ExitCode::from(code);
+        }
+        eprintln!("{ERROR}error:{ERROR:#} {}", printable(&failed.error.to_string()));
+        if let Error::Record(record) = &failed.error {
+            self.remedies(job, record);
+        }
+        if let Some(partial) = &failed.partial {
+            let what = match failed.error {
+                Error::Record(_) | Error::Structure { .. } => "what stands before it",
+                _ => "what was done until then",
+            };
+            let partial = printable(&partial.display().to_string());
+            eprintln!("  {what} is in {partial}");
+        }
+        if let Output::Path(path) = job.output()
+            && code == 1
+        {
+            eprintln!("  {} was not touched", printable(&path.display().to_string()));
+        }
+        if code != 2 {
+            self.done(&failed.account);
+        }
+        ExitCode::from(code)
+    }
+
+    fn remedies(&self, job: &Job, record: &RecordFailure) {
+        eprintln!("  plugin: {}", printable(&job.plugin().display().to_string()));
+        match (&record.plugin_text, self.looks.show_records) {
+            (Some(text), true) => eprintln!("  the plugin says: {}", printable(text)),
+            (Some(_), false) => eprintln!(
+                "  the plugin says why, which may hold private data: --show-records shows it"
+            ),
+            (None, _) => {}
+        }
+        eprintln!("  to go on without it: --on-error skip");
+    }
+}

@@ -1,0 +1,53 @@
+//! Descriptors that a worker inherits, at numbers known to both sides. A worker
+//! opens nothing itself.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// The first number after standard input, output and error, which are `/dev/null`.
+pub(crate) const FIRST: RawFd = 3;
+
+/// What stands where in a worker.
+pub(crate) mod worker {
+    use super::{FIRST, RawFd};
+    use crate::protocol::SLOTS;
+
+    /// The compiled plugin.
+    pub(crate) const ARTIFACT: RawFd = FIRST;
+
+    /// The input memory of a slot; its output memory follows it.
+    pub(crate) const fn slot(index: usize) -> RawFd {
+        ARTIFACT + 1 + 2 * index as RawFd
+    }
+
+    /// The first of the input files.
+    pub(crate) const INPUTS: RawFd = slot(SLOTS);
+}
+
+/// What stands where in a compile worker.
+pub(crate) mod compile {
+    use super::{FIRST, RawFd};
+
+    /// The plugin as the user named it.
+    pub(crate) const PLUGIN: RawFd = FIRST;
+    /// Empty memory for the compiled plugin.
+    pub(crate) const ARTIFACT: RawFd = FIRST + 1;
+    /// Memory for a text that is too long for a response.
+    pub(crate) const REPORT: RawFd = FIRST + 2;
+}
+
+/// Takes over the inherited descriptor with this number, or says that it is not
+/// open. Each number may be taken once: whoever takes it owns it.
+#[allow(unsafe_code, reason = "a number inherited across exec has no owner in the type system")]
+pub(crate) fn take(number: RawFd) -> std::io::Result<OwnedFd> {
+    // SAFETY: only looked at, and closed by nobody else: the roles take each number
+    // once, at their start, before anything else could have opened it.
+    let inherited = unsafe { OwnedFd::from_raw_fd(number) };
+    match rustix::io::fcntl_setfd(&inherited, rustix::io::FdFlags::CLOEXEC) {
+        Ok(()) => Ok(inherited),
+        Err(error) => {
+            // It was not open, so there is nothing to close.
+            std::mem::forget(inherited);
+            Err(error.into())
+        }
+    }
+}

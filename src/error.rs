@@ -1,0 +1,212 @@
+//! What can end a job, and the exit code that each ending has.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a job did not start or did not finish. Its text names the thing, the place
+/// and, where there is one, the remedy; it never holds bytes of a record.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request makes no sense as it stands.
+    #[error("{0}")]
+    Usage(String),
+    /// The program that embeds this library lacks the call to [`crate::init`].
+    #[error("this program cannot start workers: its `main` must call `host::init()` first of all")]
+    NotInitialised,
+    /// An input cannot be used.
+    #[error("cannot read {name}: {source}")]
+    Input {
+        /// The input as the user named it.
+        name: String,
+        /// What stands in the way.
+        source: io::Error,
+    },
+    /// A plugin cannot be used.
+    #[error("cannot use the plugin {path}: {why}", path = path.display())]
+    Plugin {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What is wrong with it and what would be right.
+        why: String,
+    },
+    /// The output cannot be opened.
+    #[error("cannot write to {path}: {source}", path = path.display())]
+    OpenOutput {
+        /// The output's file.
+        path: PathBuf,
+        /// What stands in the way.
+        source: io::Error,
+    },
+    /// A record failed and the job was told to stop there.
+    #[error("{0}")]
+    Record(Box<RecordFailure>),
+    /// An input broke off, changed or lost its structure while it was read.
+    #[error("cannot read {name} on: {source}")]
+    ReadInput {
+        /// The input as the user named it.
+        name: String,
+        /// What happened.
+        source: io::Error,
+    },
+    /// A JSON text is structurally broken, so that there is no next record.
+    #[error("{name} is broken at byte {at}: {what}")]
+    Structure {
+        /// The input as the user named it.
+        name: String,
+        /// Offset of the byte that cannot stand where it stands.
+        at: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Output could not be written.
+    #[error("cannot write the output: {0}")]
+    WriteOutput(io::Error),
+    /// The reader of standard output went away.
+    #[error("the reader of the output closed it")]
+    ClosedPipe,
+    /// The plugin could not be brought to life in a worker.
+    #[error("the plugin {path} cannot be started: {why}", path = path.display())]
+    Instantiate {
+        /// The plugin's file.
+        path: PathBuf,
+        /// What happened.
+        why: String,
+    },
+    /// Workers die again and again without getting anything done.
+    #[error("{0}")]
+    Workers(String),
+    /// The operating system refused something that the program needs.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn system(doing: &'static str, source: io::Error) -> Error {
+        Error::System { doing, source }
+    }
+
+    /// The exit code of a program that ends with this error: 2 where nothing was
+    /// started, 1 where the job failed.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Usage(_)
+            | Error::NotInitialised
+            | Error::Input { .. }
+            | Error::Plugin { .. }
+            | Error::OpenOutput { .. } => 2,
+            // Whoever closed the pipe has seen enough; nothing is wrong.
+            Error::ClosedPipe => 0,
+            _ => 1,
+        }
+    }
+}
+
+/// How a record failed.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// It is not text (UTF-8), or not what the output's format can hold.
+    Malformed,
+    /// The plugin returned an error for it.
+    Rejected,
+    /// The plugin trapped on it.
+    Trap,
+    /// The plugin ran too long on it.
+    Timeout,
+    /// The plugin needed more memory than it may have.
+    Memory,
+    /// It is longer than the limit on records.
+    TooLong,
+    /// The worker process died of it.
+    Crash,
+}
+
+impl FailureKind {
+    /// What a sentence with the record as its subject says: "record 3 ...".
+    pub(crate) fn sentence(self) -> &'static str {
+        match self {
+            FailureKind::Malformed => "is malformed",
+            FailureKind::Rejected => "was rejected by the plugin",
+            FailureKind::Trap => "made the plugin trap",
+            FailureKind::Timeout => "ran longer than --timeout allows",
+            FailureKind::Memory => "made the plugin want more memory than --memory allows",
+            FailureKind::TooLong => "is longer than --max-record allows",
+            FailureKind::Crash => "killed the worker process",
+        }
+    }
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailureKind::Malformed => "malformed",
+            FailureKind::Rejected => "rejected",
+            FailureKind::Trap => "trap",
+            FailureKind::Timeout => "timeout",
+            FailureKind::Memory => "memory",
+            FailureKind::TooLong => "too long",
+            FailureKind::Crash => "crash",
+        })
+    }
+}
+
+/// A record that failed: where it is and what happened.
+#[derive(Clone, Debug)]
+pub struct RecordFailure {
+    /// The input as the user named it.
+    pub input: String,
+    /// The record's number in its input, from 1; unknown with unordered output.
+    pub number: Option<u64>,
+    /// Offset of its first byte in the input.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    /// What happened.
+    pub kind: FailureKind,
+    /// More about it: the program's own words, which hold nothing of the record.
+    pub detail: Option<String>,
+    /// The plugin's words, which may hold private data: for those who ask.
+    pub plugin_text: Option<String>,
+}
+
+impl fmt::Display for RecordFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RecordFailure { input, offset, length, kind, .. } = self;
+        match self.number {
+            Some(number) => write!(f, "record {} of {input}", Grouped(number))?,
+            None => write!(f, "a record of {input}")?,
+        }
+        let (offset, length) = (Grouped(*offset), Grouped(*length));
+        write!(f, " (byte {offset}, {length} long) {}", kind.sentence())?;
+        match &self.detail {
+            Some(detail) => write!(f, ": {detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A number with its digits in groups of three, as people read it.
+pub(crate) struct Grouped(pub u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        f.pad(&grouped)
+    }
+}

@@ -1,0 +1,53 @@
+//! What a running job tells whoever runs it, as Node's `cluster` does: workers come
+//! online, send messages and exit.
+
+use crate::error::RecordFailure;
+use crate::range::Range;
+use crate::worker_handle::Exit;
+
+/// Something that happened in a running job.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A worker has loaded the plugin and gets ranges from now on.
+    Online {
+        /// The worker's place, from 0; a replacement takes the place over.
+        worker: usize,
+        /// Its process id.
+        pid: u32,
+    },
+    /// A worker has sent the results of (a part of) a range.
+    Message {
+        /// The worker's place.
+        worker: usize,
+        /// Its process id.
+        pid: u32,
+        /// What it has finished.
+        range: Range,
+        /// Input records in it that are part of the output.
+        used: u64,
+        /// Input records in it that the plugin did not want.
+        dropped: u64,
+    },
+    /// A worker's process has ended.
+    Exit {
+        /// The worker's place.
+        worker: usize,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+        /// How it broke the protocol, if that is why.
+        violation: Option<String>,
+    },
+    /// A record failed and was left out.
+    Skipped(&'a RecordFailure),
+    /// A line that the plugin logged, in the order of the output. It may hold
+    /// private data and anything else, control characters included.
+    Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: &'static str,
+        /// The line.
+        text: &'a str,
+    },
+}

@@ -1,0 +1,183 @@
+//! From inputs to ranges: opens what the user named, finds each input's format,
+//! and cuts it into ranges on record boundaries, one input after the other.
+//!
+//! Cutting runs on a thread of its own ([`start`]) because reading may block. It
+//! ends when its receiver goes away, even while it waits for a stream.
+
+mod file;
+mod open;
+mod stream;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::error::Error;
+use crate::range::{InputId, Range};
+use crate::records::{BOM, Fault, Format};
+
+pub(crate) use open::{Inputs, Opened};
+
+/// What the cutter says next about the input, in order.
+#[derive(Debug)]
+pub(crate) enum Cut {
+    /// An input begins and is laid out like this.
+    Begin { format: Format },
+    /// A stretch of whole records.
+    Range { range: Range, source: Source },
+    /// A record of a stream that is longer than the limit and was not kept.
+    TooLong { range: Range },
+    /// The JSON text is broken here; there is no next record.
+    Fault { input: InputId, fault: Fault },
+    /// The input cannot be read on.
+    Failed { error: Error },
+}
+
+/// Where a range's bytes are.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// In a file that workers have inherited: their n-th, from 0.
+    File { index: u32 },
+    /// Here: they came from a stream.
+    Bytes(Vec<u8>),
+}
+
+/// How inputs are to be cut.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct CutRules {
+    /// The format of every input, where the user said so.
+    pub from: Option<From>,
+    /// A range is about this many bytes.
+    pub range_size: u64,
+    /// A longer record of a stream is not held in memory.
+    pub max_record: u64,
+}
+
+/// `--from`: formats that a user can name.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum From {
+    /// JSON: an array if it starts with `[`, otherwise a sequence of values.
+    Json,
+    /// JSON lines.
+    Ndjson,
+}
+
+/// The cutter's thread. Dropping it ends the thread and waits for that.
+pub(crate) struct Cutter {
+    cuts: Option<Receiver<Cut>>,
+    stop: Arc<OwnedFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cutter {
+    /// Where the cuts arrive; closed after the last one.
+    pub fn cuts(&self) -> Option<&Receiver<Cut>> {
+        self.cuts.as_ref()
+    }
+
+    /// Forgets the receiver once it is closed and empty.
+    pub fn finished(&mut self) {
+        self.cuts = None;
+    }
+}
+
+impl Drop for Cutter {
+    fn drop(&mut self) {
+        self.cuts = None;
+        // Wakes a thread that waits for a stream. An eventfd takes eight bytes;
+        // a failure could only be a full counter, which wakes as well.
+        let _ = rustix::io::write(&*self.stop, &1u64.to_ne_bytes());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Starts cutting `inputs` by `rules`.
+pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Error> {
+    // Cuts of streams carry their bytes, so only a few may wait.
+    let (sender, cuts) = bounded(4);
+    let stop = eventfd(0, EventfdFlags::CLOEXEC)
+        .map(Arc::new)
+        .map_err(|error| Error::system("make an eventfd", error.into()))?;
+    let (inputs, stopped) = (Arc::clone(inputs), Arc::clone(&stop));
+    let thread = std::thread::Builder::new()
+        .name("input".into())
+        .spawn(move || {
+            let out = Out { sender, stopped };
+            for opened in inputs.iter() {
+                if cut(opened, &rules, &out).is_err() {
+                    return;
+                }
+            }
+        })
+        .map_err(|error| Error::system("start the input thread", error))?;
+    Ok(Cutter { cuts: Some(cuts), stop, thread: Some(thread) })
+}
+
+/// Nobody wants further cuts: the job is over, or this input failed.
+struct Stopped;
+
+/// The cutter's way out.
+struct Out {
+    sender: Sender<Cut>,
+    stopped: Arc<OwnedFd>,
+}
+
+impl Out {
+    fn send(&self, cut: Cut) -> Result<(), Stopped> {
+        self.sender.send(cut).map_err(|_| Stopped)
+    }
+
+    fn fail<T>(&self, error: Error) -> Result<T, Stopped> {
+        self.send(Cut::Failed { error })?;
+        Err(Stopped)
+    }
+}
+
+fn cut(opened: &Opened, rules: &CutRules, out: &Out) -> Result<(), Stopped> {
+    match opened.kind() {
+        open::Kind::Regular { file, length, index } => {
+            file::cut(opened, file, *length, *index, rules, out)
+        }
+        open::Kind::Stream(file) => stream::cut(opened, file, rules, out),
+        open::Kind::Later => match opened.open_again() {
+            Ok(file) => stream::cut(opened, &file, rules, out),
+            Err(error) => out.fail(error),
+        },
+    }
+}
+
+/// How an input begins: its format and where its first range starts.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+struct Beginning {
+    format: Format,
+    start: u64,
+}
+
+/// Judges an input by its name, the user's word and its first bytes; `None` if
+/// more bytes are needed (`last`: there are none).
+fn beginning(opened: &Opened, from: Option<From>, bytes: &[u8], last: bool) -> Option<Beginning> {
+    if bytes.len() < BOM.len() && BOM.starts_with(bytes) && !last {
+        return None;
+    }
+    let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+    let from = from.unwrap_or_else(|| opened.format_by_name());
+    if from == From::Ndjson {
+        return Some(Beginning { format: Format::Ndjson, start: start as u64 });
+    }
+    let space =
+        bytes[start..].iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
+    match space {
+        Some(space) if bytes[start + space] == b'[' => {
+            let start = (start + space + 1) as u64;
+            Some(Beginning { format: Format::JsonArray, start })
+        }
+        Some(_) => Some(Beginning { format: Format::JsonSequence, start: start as u64 }),
+        None if last => Some(Beginning { format: Format::JsonSequence, start: start as u64 }),
+        None => None,
+    }
+}

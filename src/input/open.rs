@@ -1,0 +1,182 @@
+//! Opens inputs and tells what they are before anything starts.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::path::{Path, PathBuf};
+
+use super::From;
+use crate::error::Error;
+use crate::job::Input;
+use crate::range::InputId;
+
+/// Files that workers read by themselves; those beyond go through slots, so that
+/// any number of inputs fits the limits on descriptors.
+const MAX_INHERITED: usize = 64;
+
+/// All inputs of a job, in the order given.
+#[derive(Debug)]
+pub(crate) struct Inputs(Vec<Opened>);
+
+/// One input, open or known to open.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    id: InputId,
+    input: Input,
+    kind: Kind,
+}
+
+/// What an input turned out to be.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A file of known length that workers read at any place; the n-th of these.
+    Regular { file: File, length: u64, index: u32 },
+    /// A pipe, a terminal, a device.
+    Stream(File),
+    /// A file to be opened when its turn comes, and read like a stream.
+    Later,
+}
+
+impl Inputs {
+    /// Opens every input once.
+    ///
+    /// # Errors
+    /// The first input that is missing, unreadable, a directory or compressed.
+    pub fn open(inputs: &[Input]) -> Result<Inputs, Error> {
+        let mut opened = Vec::with_capacity(inputs.len());
+        let mut regular = 0;
+        for (place, input) in inputs.iter().enumerate() {
+            let kind = open(input, &mut regular)?;
+            let id =
+                InputId(u32::try_from(place).map_err(|_| {
+                    Error::Usage("more inputs than this program can number".into())
+                })?);
+            opened.push(Opened { id, input: input.clone(), kind });
+        }
+        Ok(Inputs(opened))
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Opened> {
+        self.0.iter()
+    }
+
+    /// What a message calls this input.
+    pub fn name(&self, id: InputId) -> String {
+        self.0.get(id.index()).map_or_else(String::new, |opened| opened.input.to_string())
+    }
+
+    /// Bytes of all inputs together; `None` if that of one is not known beforehand.
+    pub fn total_bytes(&self) -> Option<u64> {
+        self.0
+            .iter()
+            .map(|opened| match opened.kind {
+                Kind::Regular { length, .. } => Some(length),
+                Kind::Stream(_) | Kind::Later => None,
+            })
+            .sum()
+    }
+
+    /// The files that workers inherit, in the order of their indexes.
+    pub fn inherited(&self) -> impl Iterator<Item = &File> {
+        self.0.iter().filter_map(|opened| match &opened.kind {
+            Kind::Regular { file, .. } => Some(file),
+            _ => None,
+        })
+    }
+}
+
+impl Opened {
+    pub fn id(&self) -> InputId {
+        self.id
+    }
+
+    pub fn name(&self) -> String {
+        self.input.to_string()
+    }
+
+    pub(super) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
+    pub(super) fn format_by_name(&self) -> From {
+        match &self.input {
+            Input::Path(path) => match path.extension().and_then(|end| end.to_str()) {
+                Some("ndjson" | "jsonl") => From::Ndjson,
+                _ => From::Json,
+            },
+            Input::Stdin => From::Json,
+        }
+    }
+
+    pub(super) fn open_again(&self) -> Result<File, Error> {
+        match &self.input {
+            Input::Path(path) => open_path(path),
+            Input::Stdin => stdin(),
+        }
+    }
+}
+
+fn open(input: &Input, regular: &mut u32) -> Result<Kind, Error> {
+    let file = match input {
+        Input::Path(path) => open_path(path)?,
+        Input::Stdin => stdin()?,
+    };
+    let unreadable = |source| Error::Input { name: input.to_string(), source };
+    let metadata = file.metadata().map_err(unreadable)?;
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        return Err(unreadable(io::Error::other(
+            "it is a directory; name the files in it (DIR/*.json)",
+        )));
+    }
+    if kind.is_socket() {
+        return Ok(Kind::Stream(file));
+    }
+    // Files of /proc and the like say that they are empty and are not.
+    if !kind.is_file() || metadata.len() == 0 {
+        return Ok(Kind::Stream(file));
+    }
+    let mut first = [0; 4];
+    let read = file.read_at(&mut first, 0).map_err(unreadable)?;
+    if let Some(error) = compressed(&first[..read]) {
+        return Err(unreadable(error));
+    }
+    if *regular as usize == MAX_INHERITED {
+        return Ok(Kind::Later);
+    }
+    let index = *regular;
+    *regular += 1;
+    Ok(Kind::Regular { file, length: metadata.len(), index })
+}
+
+fn open_path(path: &Path) -> Result<File, Error> {
+    File::open(path).map_err(|source| Error::Input { name: path.display().to_string(), source })
+}
+
+/// Standard input: reopened read-only where it is a file that stands at its
+/// beginning (so that workers can read it by place), otherwise as it is.
+fn stdin() -> Result<File, Error> {
+    let stdin = io::stdin();
+    let unreadable = |source| Error::Input { name: "standard input".into(), source };
+    let file = File::from(stdin.as_fd().try_clone_to_owned().map_err(unreadable)?);
+    let is_file = file.metadata().map_err(unreadable)?.is_file();
+    if is_file && rustix::fs::tell(&file).is_ok_and(|at| at == 0) {
+        let reopened = File::open(PathBuf::from("/proc/self/fd/0"));
+        return Ok(reopened.unwrap_or(file));
+    }
+    Ok(file)
+}
+
+/// An error for bytes that begin a compressed file.
+pub(super) fn compressed(first: &[u8]) -> Option<io::Error> {
+    let (what, tool) = match first {
+        [0x1f, 0x8b, ..] => ("gzip", "gzip -dc"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dc"),
+        _ => return None,
+    };
+    Some(io::Error::other(format!(
+        "it is compressed with {what}, which is not read yet; decompress it into \
+         standard input: {tool} FILE | host ..."
+    )))
+}

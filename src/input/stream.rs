@@ -1,0 +1,232 @@
+//! Cuts a stream: its bytes are gathered until a range is full, or until the
+//! stream pauses, and travel with the cut.
+
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use memchr::memrchr;
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::pipe::fcntl_setpipe_size;
+
+use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, beginning, open};
+use crate::error::Error;
+use crate::range::Range;
+use crate::records::{CHUNK, Fault, Format, JsonSplitter, Splitter, Step};
+
+/// A stream that gives nothing for this long has its whole records passed on, so
+/// that a slow source does not wait for a range to fill.
+const PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) fn cut(
+    opened: &Opened,
+    file: &File,
+    rules: &CutRules,
+    out: &Out,
+) -> Result<(), Stopped> {
+    // Fewer and larger reads, where the stream is a pipe and the system allows it.
+    let _ = fcntl_setpipe_size(file, 1 << 20);
+    let mut cutter =
+        StreamCutter { opened, file, rules, out, held: Vec::new(), base: 0, last: false };
+    let Beginning { format, start } = cutter.beginning()?;
+    out.send(Cut::Begin { format })?;
+    cutter.forget_before(start);
+    cutter.cut(match format {
+        Format::Ndjson => Boundaries::Lines,
+        Format::JsonSequence => Boundaries::Values(JsonSplitter::sequence(start)),
+        Format::JsonArray => Boundaries::Values(JsonSplitter::array(start)),
+    })
+}
+
+/// Finds where records end in the bytes held.
+enum Boundaries {
+    /// After each newline; nothing has to be remembered.
+    Lines,
+    /// After each value, followed from the first to the last.
+    Values(JsonSplitter),
+}
+
+struct StreamCutter<'a> {
+    opened: &'a Opened,
+    file: &'a File,
+    rules: &'a CutRules,
+    out: &'a Out,
+    /// Bytes that are not cut off yet.
+    held: Vec<u8>,
+    /// Offset of the first byte held.
+    base: u64,
+    /// The stream has ended.
+    last: bool,
+}
+
+impl StreamCutter<'_> {
+    fn beginning(&mut self) -> Result<Beginning, Stopped> {
+        loop {
+            self.read()?;
+            if let Some(error) = open::compressed(&self.held) {
+                let error = Error::Input { name: self.opened.name(), source: error };
+                return self.out.fail(error);
+            }
+            if let Some(found) = beginning(self.opened, self.rules.from, &self.held, self.last) {
+                return Ok(found);
+            }
+            // White space without end before a JSON text: only its length matters,
+            // and it cannot be a byte order mark any more.
+            if self.held.len() as u64 > self.rules.max_record {
+                let error = io::Error::other(format!(
+                    "its first {} bytes are nothing but white space",
+                    self.held.len()
+                ));
+                return self.out.fail(Error::Input { name: self.opened.name(), source: error });
+            }
+        }
+    }
+
+    fn cut(&mut self, mut boundaries: Boundaries) -> Result<(), Stopped> {
+        // Whole records are held up to here.
+        let mut boundary = self.base;
+        loop {
+            let fault = self.advance(&mut boundaries, &mut boundary)?;
+            if let Some(fault) = fault {
+                self.emit(boundary)?;
+                return self.out.send(Cut::Fault { input: self.opened.id(), fault });
+            }
+            if self.last {
+                return self.emit(boundary);
+            }
+            let unfinished = self.base + self.held.len() as u64 - boundary;
+            if unfinished > self.rules.max_record {
+                self.emit(boundary)?;
+                boundary = self.pass_over(&mut boundaries)?;
+                continue;
+            }
+            if boundary > self.base && !self.wait(Some(PAUSE))? {
+                self.emit(boundary)?;
+            }
+            self.read()?;
+        }
+    }
+
+    /// Moves `boundary` to the last record end held, emitting full ranges.
+    fn advance(
+        &mut self,
+        boundaries: &mut Boundaries,
+        boundary: &mut u64,
+    ) -> Result<Option<Fault>, Stopped> {
+        match boundaries {
+            Boundaries::Lines => {
+                let end = if self.last {
+                    Some(self.held.len())
+                } else {
+                    memrchr(b'\n', &self.held).map(|at| at + 1)
+                };
+                *boundary = self.base + end.unwrap_or(0) as u64;
+                if *boundary - self.base >= self.rules.range_size {
+                    self.emit(*boundary)?;
+                }
+                Ok(None)
+            }
+            Boundaries::Values(splitter) => loop {
+                match splitter.next(self.base, &self.held, self.last) {
+                    Step::Record { end, .. } => {
+                        *boundary = end;
+                        if end - self.base >= self.rules.range_size {
+                            self.emit(end)?;
+                        }
+                    }
+                    Step::More { .. } | Step::End => return Ok(None),
+                    Step::Fault(fault) => return Ok(Some(fault)),
+                }
+            },
+        }
+    }
+
+    /// Drops the bytes of a record that is too long, up to its end; gives that.
+    fn pass_over(&mut self, boundaries: &mut Boundaries) -> Result<u64, Stopped> {
+        let mut splitter = match boundaries {
+            Boundaries::Lines => Splitter::for_range(Format::Ndjson, self.base),
+            Boundaries::Values(splitter) => Splitter::Json(splitter.clone()),
+        };
+        let (start, end) = loop {
+            match splitter.next(self.base, &self.held, self.last) {
+                Step::Record { start, end } => break (start, end),
+                Step::More { seen, .. } => {
+                    self.forget_before(seen);
+                    self.read()?;
+                }
+                Step::End => break (self.base, self.base + self.held.len() as u64),
+                Step::Fault(fault) => {
+                    self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
+                    return Err(Stopped);
+                }
+            }
+        };
+        if let (Boundaries::Values(outer), Splitter::Json(inner)) = (boundaries, splitter) {
+            *outer = inner;
+        }
+        self.forget_before(end);
+        if end - start > self.rules.max_record {
+            let range = Range { input: self.opened.id(), start, end };
+            self.out.send(Cut::TooLong { range })?;
+        }
+        Ok(end)
+    }
+
+    /// Sends what is held before `boundary` as one range.
+    fn emit(&mut self, boundary: u64) -> Result<(), Stopped> {
+        let length = (boundary - self.base) as usize;
+        if length == 0 {
+            return Ok(());
+        }
+        let rest = self.held.split_off(length);
+        let bytes = std::mem::replace(&mut self.held, rest);
+        let range = Range { input: self.opened.id(), start: self.base, end: boundary };
+        self.base = boundary;
+        self.out.send(Cut::Range { range, source: Source::Bytes(bytes) })
+    }
+
+    fn forget_before(&mut self, offset: u64) {
+        self.held.drain(..(offset - self.base) as usize);
+        self.base = offset;
+    }
+
+    /// Waits for bytes and appends them, at most a chunk.
+    fn read(&mut self) -> Result<(), Stopped> {
+        self.held.reserve(CHUNK);
+        loop {
+            self.wait(None)?;
+            match rustix::io::read(self.file, spare_capacity(&mut self.held)) {
+                Ok(read) => {
+                    self.last = read == 0;
+                    return Ok(());
+                }
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return self.fail(error),
+            }
+        }
+    }
+
+    fn fail<T>(&self, error: Errno) -> Result<T, Stopped> {
+        self.out.fail(Error::ReadInput { name: self.opened.name(), source: error.into() })
+    }
+
+    /// Waits until the stream can be read (true) or the time is up (false).
+    fn wait(&self, limit: Option<Duration>) -> Result<bool, Stopped> {
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: limit.as_secs() as i64,
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let mut fds =
+            [PollFd::new(self.file, PollFlags::IN), PollFd::new(&*self.out.stopped, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, limit.as_ref()) {
+                Ok(_) if !fds[1].revents().is_empty() => return Err(Stopped),
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(error) => return self.fail(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The channel between supervisor and workers: the only user of `ipc_channel`, and
+//! the guard in front of its receiving end.
+//!
+//! Requests go the ordinary way: the worker opens a one-shot server, the supervisor
+//! connects to it. Responses do not, because ipc-channel 0.23's receiving code
+//! trusts its sender: a short packet makes a length underflow, an oversized total
+//! aborts, attached descriptors are mapped. A worker therefore connects to a socket
+//! of ours. The [`Guard`] reads its packets without room for descriptors (the kernel
+//! drops them), passes on only those whose length and headers are exact, through a
+//! private channel to ipc-channel's receiver, and cuts off whoever sends another.
+//!
+//! A packet of ipc-channel is: 8 bytes, the packet's length; 8 bytes, the length of
+//! the message (packet less these 16); the message. Longer messages come in several
+//! packets, which no response needs.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen,
+    recv, socket_with,
+};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::error::Error;
+use crate::protocol::{MAX_RESPONSE, Request, Response};
+
+/// Longest path of the socket directory, in bytes: ipc-channel adds up to 18 bytes
+/// and cuts what exceeds the 107 of a socket's address without a word.
+const MAX_DIRECTORY: usize = 80;
+
+/// Length of the two headers of a packet, in bytes.
+const HEADERS: usize = 16;
+
+/// A private directory for sockets, removed when dropped.
+#[derive(Debug)]
+pub(crate) struct SocketDirectory(tempfile::TempDir);
+
+impl SocketDirectory {
+    /// Makes one under `$XDG_RUNTIME_DIR`, the temporary directory or `/tmp`,
+    /// whichever comes first that can be used.
+    pub fn new() -> Result<SocketDirectory, Error> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let places = [runtime, Some(std::env::temp_dir()), Some("/tmp".into())];
+        let mut trouble = io::Error::from(io::ErrorKind::NotFound);
+        for place in places.into_iter().flatten().filter(|place| place.is_absolute()) {
+            // tempfile makes directories with mode 0700.
+            match tempfile::Builder::new().prefix("host-").tempdir_in(&place) {
+                Ok(made) if made.path().as_os_str().len() <= MAX_DIRECTORY => {
+                    return Ok(SocketDirectory(made));
+                }
+                Ok(_) => {
+                    trouble = io::Error::other(format!(
+                        "{} is too long for a socket's address; set TMPDIR to a shorter path",
+                        place.display()
+                    ));
+                }
+                Err(error) => trouble = error,
+            }
+        }
+        Err(Error::system("make a directory for sockets", trouble))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Whether a name that a worker sent lies in this directory, where its own
+    /// server must be.
+    fn holds(&self, name: &str) -> bool {
+        let inside = Path::new(name).strip_prefix(self.path());
+        inside.is_ok_and(|rest| {
+            rest.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+        })
+    }
+}
+
+/// Sends requests to one worker.
+pub(crate) struct Requests(IpcSender<Request>);
+
+impl Requests {
+    /// Connects to the server that a worker's `Hello` named.
+    pub fn connect(directory: &SocketDirectory, name: String) -> io::Result<Requests> {
+        if !directory.holds(&name) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        IpcSender::connect(name).map(Requests)
+    }
+
+    /// Sends one request. An error means that the worker is gone.
+    pub fn send(&self, request: Request) -> Result<(), ipc_channel::IpcError> {
+        self.0.send(request)
+    }
+}
+
+/// A worker's two ends.
+pub(crate) struct WorkerEnds {
+    pub responses: Responses,
+    pub requests: IpcReceiver<Request>,
+}
+
+/// Sends responses to the supervisor.
+pub(crate) struct Responses(IpcSender<Response>);
+
+impl Responses {
+    /// Sends one response. An error means that the supervisor is gone.
+    pub fn send(&self, response: Response) -> Result<(), ipc_channel::IpcError> {
+        self.0.send(response)
+    }
+}
+
+/// A worker's side of the handshake; ends with the first request.
+pub(crate) fn greet(guard: &str) -> anyhow::Result<(WorkerEnds, Request)> {
+    let (server, requests) = IpcOneShotServer::<Request>::new()?;
+    let responses = Responses(IpcSender::connect(guard.to_owned())?);
+    responses.send(Response::Hello { requests })?;
+    let (requests, first) = server.accept()?;
+    Ok((WorkerEnds { responses, requests }, first))
+}
+
+/// A message that was already serialised by a worker. Serialises to exactly these
+/// bytes, because postcard writes the elements of a tuple and nothing else.
+/// ipc-channel wants `Deserialize` of whatever it sends; nobody calls it.
+#[derive(Deserialize)]
+struct Verbatim(Vec<u8>);
+
+impl Serialize for Verbatim {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for byte in &self.0 {
+            tuple.serialize_element(byte)?;
+        }
+        tuple.end()
+    }
+}
+
+/// How a worker broke the rules of the channel.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub(crate) enum Violation {
+    /// A packet of impossible length.
+    #[error("it sent a packet of {0} bytes")]
+    Length(usize),
+    /// A packet whose headers do not fit its length.
+    #[error("it sent a packet with wrong headers")]
+    Headers,
+    /// A well-formed packet that holds no response.
+    #[error("it sent something that is no response")]
+    Message,
+    /// More responses than requests can have asked for.
+    #[error("it sent responses that nobody asked for")]
+    Flood,
+    /// A response that does not fit what was asked.
+    #[error("{0}")]
+    Answer(&'static str),
+}
+
+/// What came out of a guard.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    Response(Response),
+    /// The worker is gone, or has been cut off for a violation.
+    Closed(Option<Violation>),
+}
+
+/// A socket that one worker is to connect to.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    listener: OwnedFd,
+    path: PathBuf,
+}
+
+impl Guard {
+    /// Opens the socket with this number in the directory.
+    pub fn bind(directory: &SocketDirectory, number: u64) -> io::Result<Guard> {
+        let path = directory.path().join(format!("guard-{number}"));
+        let listener =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        bind(&listener, &SocketAddrUnix::new(path.as_os_str().as_bytes())?)?;
+        listen(&listener, 1)?;
+        Ok(Guard { listener, path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Passes a worker's responses to `hear` until the worker (`process`, a pidfd)
+    /// is gone or is cut off, which is the last thing heard.
+    pub fn stand(
+        self,
+        process: BorrowedFd<'_>,
+        mut hear: impl FnMut(Heard) -> Result<(), Violation>,
+    ) {
+        let violation = self.pass_on(process, &mut hear).err();
+        // Nobody is left to be told if this is refused.
+        let _ = hear(Heard::Closed(violation));
+    }
+
+    fn pass_on(
+        &self,
+        process: BorrowedFd<'_>,
+        hear: &mut impl FnMut(Heard) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
+        let Some(connection) = self.accept(process) else { return Ok(()) };
+        let Ok((sender, receiver)) = ipc::channel::<Response>() else { return Ok(()) };
+        let inner = Inner { sender: sender.to_opaque().to(), receiver };
+        let mut packet = [0; MAX_RESPONSE];
+        loop {
+            // The process may die and leave its packets: they are read to the end.
+            if ready(connection.as_fd(), process) == Ready::Gone {
+                return Ok(());
+            }
+            let length = match recv(&connection, &mut packet, RecvFlags::TRUNC) {
+                Ok((_, 0)) => return Ok(()),
+                Ok((_, length)) => length,
+                Err(Errno::INTR) => continue,
+                Err(_) => return Ok(()),
+            };
+            let message = check(&packet, length)?;
+            hear(Heard::Response(inner.decode(message)?))?;
+        }
+    }
+
+    /// The worker's connection; `None` if it died before it made one.
+    fn accept(&self, process: BorrowedFd<'_>) -> Option<OwnedFd> {
+        loop {
+            if ready(self.listener.as_fd(), process) == Ready::Gone {
+                return None;
+            }
+            match accept_with(&self.listener, SocketFlags::CLOEXEC) {
+                Ok(connection) => return Some(connection),
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // What stays is removed with the directory.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// ipc-channel's own receiving end, which meets only packets of its own making.
+struct Inner {
+    sender: IpcSender<Verbatim>,
+    receiver: IpcReceiver<Response>,
+}
+
+impl Inner {
+    fn decode(&self, message: &[u8]) -> Result<Response, Violation> {
+        let message = Verbatim(message.to_vec());
+        self.sender.send(message).map_err(|_| Violation::Message)?;
+        self.receiver.try_recv().map_err(|_| Violation::Message)
+    }
+}
+
+/// The message in a packet whose real length is `length`.
+fn check(packet: &[u8; MAX_RESPONSE], length: usize) -> Result<&[u8], Violation> {
+    if length <= HEADERS || length > packet.len() {
+        return Err(Violation::Length(length));
+    }
+    let (headers, message) = packet[..length].split_at(HEADERS);
+    let (whole, rest) = headers.split_at(HEADERS / 2);
+    let expected = [length.to_ne_bytes(), message.len().to_ne_bytes()];
+    if whole != expected[0] || rest != expected[1] {
+        return Err(Violation::Headers);
+    }
+    Ok(message)
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Ready {
+    Readable,
+    Gone,
+}
+
+/// Waits until `socket` can be read or `process` has ended with nothing left there.
+fn ready(socket: BorrowedFd<'_>, process: BorrowedFd<'_>) -> Ready {
+    let mut fds = [
+        PollFd::from_borrowed_fd(socket, PollFlags::IN),
+        PollFd::from_borrowed_fd(process, PollFlags::IN),
+    ];
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) if !fds[0].revents().is_empty() => return Ready::Readable,
+            Ok(_) => return Ready::Gone,
+            Err(Errno::INTR) => {}
+            Err(_) => return Ready::Gone,
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The job: what is to be done, as validated plain data. Whoever holds a [`Job`]
+//! need not ask again whether its parts make sense.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::input::From;
+
+/// One input of a job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// Standard input; `-` on the command line.
+    Stdin,
+    /// A file, pipe or device.
+    Path(PathBuf),
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Input::Stdin => f.write_str("standard input"),
+            Input::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Where the output goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// Standard output, as it is made.
+    Stdout,
+    /// A file, which appears under its name only when the job is whole.
+    Path(PathBuf),
+}
+
+/// Formats that the output can have.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum To {
+    /// JSON laid out as the first input is: an array or a sequence.
+    Json,
+    /// JSON lines.
+    Ndjson,
+}
+
+/// In which order records come out.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// As they stand in the input.
+    Input,
+    /// As their ranges happen to be finished; each range keeps its own order.
+    Any,
+}
+
+/// What follows when a record fails.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum OnError {
+    /// The job ends there; what stands before it is committed.
+    Fail,
+    /// The record is counted and left out.
+    Skip,
+}
+
+/// How many failed records a job may set aside and still be called done.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub enum MaxErrors {
+    /// A number of records.
+    Count(u64),
+    /// A share of the records read, in percent.
+    Percent(f64),
+}
+
+impl MaxErrors {
+    /// Whether `failed` of `read` records are acceptable.
+    pub fn accepts(self, failed: u64, read: u64) -> bool {
+        match self {
+            MaxErrors::Count(count) => failed <= count,
+            MaxErrors::Percent(share) => failed as f64 * 100.0 <= share * read as f64,
+        }
+    }
+}
+
+/// What a plugin and a record may claim.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Memory of one instance, tables included, in bytes.
+    pub memory: u64,
+    /// CPU time that one record may take.
+    pub timeout: Duration,
+    /// Length of a record, in bytes.
+    pub max_record: u64,
+}
+
+/// One run, validated. Made by [`Job::builder`].
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub(crate) plugin: PathBuf,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) output: Output,
+    pub(crate) from: Option<From>,
+    pub(crate) to: Option<To>,
+    pub(crate) order: Order,
+    pub(crate) workers: usize,
+    /// `None`: by the size of the input.
+    pub(crate) range_size: Option<u64>,
+    pub(crate) window: u64,
+    pub(crate) on_error: OnError,
+    pub(crate) max_errors: MaxErrors,
+    pub(crate) limits: Limits,
+}
+
+impl Job {
+    /// A job with the given plugin, standard input and output, and every default.
+    pub fn builder(plugin: impl Into<PathBuf>) -> JobBuilder {
+        JobBuilder {
+            job: Job {
+                plugin: plugin.into(),
+                inputs: Vec::new(),
+                output: Output::Stdout,
+                from: None,
+                to: None,
+                order: Order::Input,
+                workers: default_workers(),
+                range_size: None,
+                window: 64 << 20,
+                on_error: OnError::Fail,
+                max_errors: MaxErrors::Count(0),
+                limits: Limits {
+                    memory: 256 << 20,
+                    timeout: Duration::from_secs(10),
+                    max_record: 64 << 20,
+                },
+            },
+        }
+    }
+
+    /// The plugin's file.
+    pub fn plugin(&self) -> &Path {
+        &self.plugin
+    }
+
+    /// Where the output goes.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// How many failed records are acceptable.
+    pub fn max_errors(&self) -> MaxErrors {
+        self.max_errors
+    }
+
+    /// How many worker processes the job is to have.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+}
+
+/// The number of cores that this process may use: CPU affinity and cgroup quotas
+/// are respected.
+pub fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Puts a [`Job`] together; [`build`](JobBuilder::build) judges the whole.
+#[derive(Clone, Debug)]
+pub struct JobBuilder {
+    job: Job,
+}
+
+impl JobBuilder {
+    /// Adds an input; without any, standard input is read.
+    pub fn input(mut self, input: Input) -> Self {
+        self.job.inputs.push(input);
+        self
+    }
+
+    /// Adds a file as an input.
+    pub fn file(self, path: impl Into<PathBuf>) -> Self {
+        self.input(Input::Path(path.into()))
+    }
+
+    /// Says where the output goes; default: standard output.
+    pub fn output(mut self, output: Output) -> Self {
+        self.job.output = output;
+        self
+    }
+
+    /// The format of every input; default: by its name and first bytes.
+    pub fn from(mut self, from: From) -> Self {
+        self.job.from = Some(from);
+        self
+    }
+
+    /// The format of the output; default: that of the first input.
+    pub fn to(mut self, to: To) -> Self {
+        self.job.to = Some(to);
+        self
+    }
+
+    /// The order of the output; default: that of the input.
+    pub fn order(mut self, order: Order) -> Self {
+        self.job.order = order;
+        self
+    }
+
+    /// How many worker processes; default: one for each core.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.job.workers = workers;
+        self
+    }
+
+    /// About how many bytes a range has; default: 1 MiB, less for small inputs, so
+    /// that every worker has something to do.
+    pub fn range_size(mut self, bytes: u64) -> Self {
+        self.job.range_size = Some(bytes);
+        self
+    }
+
+    /// How many bytes of finished ranges may wait for an earlier one; default:
+    /// 64 MiB.
+    pub fn window(mut self, bytes: u64) -> Self {
+        self.job.window = bytes;
+        self
+    }
+
+    /// What follows when a record fails; default: the job ends.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.job.on_error = on_error;
+        self
+    }
+
+    /// How many failed records are acceptable; default: none.
+    pub fn max_errors(mut self, max_errors: MaxErrors) -> Self {
+        self.job.max_errors = max_errors;
+        self
+    }
+
+    /// Memory of one plugin instance in bytes; default: 256 MiB.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.job.limits.memory = bytes;
+        self
+    }
+
+    /// CPU time of one record; default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.job.limits.timeout = timeout;
+        self
+    }
+
+    /// Length of a record in bytes; default: 64 MiB.
+    pub fn max_record(mut self, bytes: u64) -> Self {
+        self.job.limits.max_record = bytes;
+        self
+    }
+
+    /// Judges the whole and gives the job.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a part that makes no sense, or parts that contradict
+    /// each other.
+    pub fn build(self) -> Result<Job, Error> {
+        let mut job = self.job;
+        if job.inputs.is_empty() {
+            job.inputs.push(Input::Stdin);
+        }
+        let usage = |text: &str| Err(Error::Usage(text.into()));
+        if job.inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
+            return usage("standard input (-) can be read only once");
+        }
+        if !(1..=1024).contains(&job.workers) {
+            return usage("the number of workers must be 1 to 1024 (--workers)");
+        }
+        if job.range_size.is_some_and(|size| !(1..=1 << 30).contains(&size)) {
+            return usage("a range must have 1 byte to 1 GiB (--range-size)");
+        }
+        if !(1..=2 << 30).contains(&job.limits.max_record) {
+            return usage("the longest record must have 1 byte to 2 GiB (--max-record)");
+        }
+        if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
+            return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");
+        }
+        if job.limits.timeout < Duration::from_millis(1) {
+            return usage("a record must have at least 1 ms (--timeout)");
+        }
+        if matches!(job.max_errors, MaxErrors::Percent(share) if !(0.0..=100.0).contains(&share)) {
+            return usage("a share of failed records must be 0% to 100% (--max-errors)");
+        }
+        Ok(job)
+    }
+}

@@ -1,0 +1,59 @@
+//! Runs untrusted WebAssembly plugins over the records of files and streams, in one
+//! sandboxed worker process for each core.
+//!
+//! A program that uses this library calls [`init`] first of all in its `main`,
+//! because workers are started by executing the program again; then it makes a
+//! [`Job`] and [`run`]s it:
+//!
+//! ```
+//! use host::{Event, Job};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     host::init();
+//!     let job = Job::builder("plugins/filter/filter.wasm")
+//!         .file("data/events.ndjson")
+//!         .output(host::Output::Path("target/pushes.ndjson".into()))
+//!         .build()?;
+//!     let account = host::run(&job, &mut |event| {
+//!         if let Event::Online { worker, pid } = event {
+//!             println!("worker {worker} is online as process {pid}");
+//!         }
+//!     })?;
+//!     assert_eq!(account.read(), 1000);
+//!     assert_eq!(account.used + account.dropped, account.read());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! What a plugin is and has to export is written in the repository's `wit/`.
+
+mod account;
+mod compile;
+mod descriptors;
+mod error;
+mod event;
+mod input;
+mod ipc;
+mod job;
+mod output;
+mod protocol;
+mod range;
+mod records;
+mod roles;
+mod runtime;
+mod slots;
+mod supervisor;
+mod text;
+mod worker;
+mod worker_handle;
+
+pub use account::Account;
+pub use error::{Error, FailureKind, RecordFailure};
+pub use event::Event;
+pub use input::From;
+pub use job::{Input, Job, JobBuilder, MaxErrors, OnError, Order, Output, To, default_workers};
+pub use range::{InputId, Range};
+pub use roles::init;
+pub use supervisor::{JobFailed, run};
+pub use text::printable;
+pub use worker_handle::Exit;

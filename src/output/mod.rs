@@ -1,0 +1,7 @@
+//! From finished ranges to output: [`frontier`] puts them in order, [`sink`] writes.
+
+mod frontier;
+mod sink;
+
+pub(crate) use frontier::{Commit, Expected, Finished, Frontier};
+pub(crate) use sink::Sink;

@@ -1,0 +1,140 @@
+//! Writes the output: to standard output as it comes, or beside the file that is
+//! wanted, which gets its name only when the job is whole.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::job::Output;
+use crate::protocol::Framing;
+
+/// The open output of a job.
+#[derive(Debug)]
+pub(crate) struct Sink {
+    file: File,
+    /// The name in waiting and the name to get; none for what is written directly.
+    rename: Option<(PathBuf, PathBuf)>,
+    framing: Option<Framing>,
+    empty: bool,
+    bytes: u64,
+}
+
+impl Sink {
+    /// Opens the output.
+    ///
+    /// # Errors
+    /// It cannot be written, or another run is writing it.
+    pub fn open(output: &Output) -> Result<Sink, Error> {
+        let (file, rename) = match output {
+            Output::Stdout => {
+                let stdout = io::stdout().as_fd().try_clone_to_owned();
+                let stdout = stdout.map_err(|error| Error::system("use standard output", error))?;
+                (File::from(stdout), None)
+            }
+            Output::Path(path) => open_path(path)
+                .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
+        };
+        Ok(Sink { file, rename, framing: None, empty: true, bytes: 0 })
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How records are set apart from now on. The first word counts.
+    pub fn frame(&mut self, framing: Framing) {
+        self.framing.get_or_insert(framing);
+    }
+
+    /// Writes records that a worker has framed.
+    pub fn write(&mut self, records: &[u8]) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if self.framing != Some(Framing::Elements) {
+            return self.put(records);
+        }
+        // An element's terminator becomes a separator: it waits for the next element.
+        let terminator = Framing::Elements.terminator();
+        let records = records.strip_suffix(terminator).unwrap_or(records);
+        self.put(if self.empty { b"[\n" } else { terminator })?;
+        self.empty = false;
+        self.put(records)
+    }
+
+    /// Ends the output's text: an array is closed.
+    pub fn close(&mut self) -> Result<(), Error> {
+        match self.framing {
+            Some(Framing::Elements) if self.empty => self.put(b"[]\n"),
+            Some(Framing::Elements) => self.put(b"\n]\n"),
+            Some(Framing::Lines | Framing::Values) | None => Ok(()),
+        }
+    }
+
+    /// Gives the whole output its name.
+    pub fn publish(self) -> Result<(), Error> {
+        match self.rename {
+            Some((partial, path)) => std::fs::rename(&partial, &path).map_err(Error::WriteOutput),
+            None => Ok(()),
+        }
+    }
+
+    /// The file that holds what was written of a job that failed.
+    pub fn partial(&self) -> Option<&Path> {
+        self.rename.as_ref().map(|(partial, _)| partial.as_path())
+    }
+
+    /// Removes a file that nothing was written to.
+    pub fn discard_if_empty(self) {
+        if let (Some((partial, _)), 0) = (&self.rename, self.bytes) {
+            // It is ours alone (it is locked); if it cannot be removed it is empty.
+            let _ = std::fs::remove_file(partial);
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::ClosedPipe,
+            _ => Error::WriteOutput(error),
+        })
+    }
+}
+
+fn open_path(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
+    // A device or a pipe keeps its name and is written directly.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return Ok((OpenOptions::new().write(true).open(path)?, None));
+    }
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let mut partial_name = OsString::from(name);
+    partial_name.push(".partial");
+    // Through a link, the file that it points to is replaced and the link stays.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let partial = path.with_file_name(partial_name);
+    // Not truncated before it is locked: another run may be writing it.
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(io::Error::other(format!(
+                "another run is writing {}; wait for it, or choose another output",
+                partial.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    file.set_len(0)?;
+    // It keeps the permissions of the file that it will replace.
+    if let Ok(existing) = std::fs::metadata(&path) {
+        file.set_permissions(existing.permissions())?;
+    }
+    Ok((file, Some((partial, path))))
+}

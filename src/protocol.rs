@@ -1,0 +1,275 @@
+//! What supervisor and workers say to each other, and the caps on it. Plain data:
+//! no I/O, no clock, no process lives here.
+//!
+//! Responses come from a process that may have been broken into. They are flat, of
+//! bounded size, and every number in them is checked by the supervisor against
+//! what it asked for.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::FailureKind;
+use crate::range::{Nonce, Range};
+use crate::records::Format;
+
+/// The longest response, in bytes as ipc-channel sends it, headers included.
+pub(crate) const MAX_RESPONSE: usize = 512;
+/// The longest text inside a response, in bytes.
+pub(crate) const MAX_RESPONSE_TEXT: usize = 300;
+/// Slots of a worker: while one is being processed, the next is already there.
+pub(crate) const SLOTS: usize = 2;
+/// Size of the text area of a slot, in bytes.
+pub(crate) const TEXT_BYTES: usize = 64 << 10;
+/// The longest text of a failure or a line of log, in bytes.
+pub(crate) const MAX_TEXT: usize = 4096;
+/// What the lines that one record logs may take of the text area, in bytes.
+pub(crate) const MAX_LOG_OF_RECORD: usize = 16 << 10;
+/// A record is begun only if this much of the text area is free, so that what it
+/// logs and how it fails surely fits.
+pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
+
+/// From the supervisor to a worker. This direction is trusted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// First of all: completes the handshake and says how the slots are laid out.
+    Prepare(Layout),
+    /// To a compile worker: compile the plugin that was handed over.
+    Compile,
+    /// Load the plugin; what holds for every range.
+    Start(Start),
+    /// Process a range.
+    Process(Process),
+    /// There is nothing more to do.
+    Stop,
+}
+
+/// Sizes of a slot's parts, in bytes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Layout {
+    pub input: u64,
+    pub output: u64,
+}
+
+/// What holds for every range of a job.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub abi: Abi,
+    /// Memory of an instance, in bytes.
+    pub memory: u64,
+    /// Length of a record, in bytes.
+    pub max_record: u64,
+    pub after_failure: AfterFailure,
+    pub framing: Framing,
+}
+
+/// How a plugin is called.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Abi {
+    /// A core module whose exports follow the canonical ABI.
+    Core,
+    /// A component.
+    Component,
+}
+
+/// What a worker does after a record that failed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum AfterFailure {
+    Stop,
+    GoOn,
+}
+
+/// How output records are set apart.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Framing {
+    /// One on each line: JSON lines.
+    Lines,
+    /// Each followed by a newline; it may have newlines inside: a JSON sequence.
+    Values,
+    /// Elements of an array. A worker ends each with a comma and a newline; the
+    /// supervisor takes the last one back.
+    Elements,
+}
+
+impl Framing {
+    /// What follows each record in a worker's output.
+    pub fn terminator(self) -> &'static [u8] {
+        match self {
+            Framing::Lines | Framing::Values => b"\n",
+            Framing::Elements => b",\n",
+        }
+    }
+}
+
+/// One attempt at (a part of) a range.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Process {
+    pub nonce: Nonce,
+    pub slot: u8,
+    pub range: Range,
+    pub from: From,
+    pub format: Format,
+    pub mode: Mode,
+}
+
+/// Where a worker finds the bytes of a range.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum From {
+    /// In the n-th inherited input file.
+    File { index: u32 },
+    /// In the slot, whose first byte is this offset of the input.
+    Slot { base: u64 },
+}
+
+/// How far an attempt goes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Mode {
+    /// To the end of the range.
+    Through,
+    /// Only the first record, in a fresh instance: it is a suspect.
+    Alone,
+    /// Only past the first record, which failed like this; the plugin is not called.
+    Fail(FailureKind),
+}
+
+/// From a worker to the supervisor. Not trusted.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Response {
+    /// First of all: where requests are awaited.
+    Hello { requests: String },
+    /// The plugin is loaded, ranges are welcome.
+    Online,
+    /// An attempt has ended.
+    Done(Done),
+    /// A compile worker has compiled the plugin.
+    Compiled(Compiled),
+    /// The worker cannot go on.
+    Fatal { what: Fatal, text: String },
+}
+
+/// How an attempt ended, and what it amounts to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Done {
+    pub nonce: Nonce,
+    /// Everything before this offset is done.
+    pub stop: u64,
+    /// Records that are in the output.
+    pub used: u64,
+    /// Records that the plugin did not want.
+    pub dropped: u64,
+    /// Records that failed; each has an [`Entry`] in the text area.
+    pub failed: u64,
+    /// Bytes of output in the slot.
+    pub output_bytes: u64,
+    /// Records of output in the slot.
+    pub output_records: u64,
+    /// Bytes of entries in the slot's text area.
+    pub text_bytes: u32,
+    pub end: End,
+}
+
+/// Why an attempt ended where it did.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum End {
+    /// There was nothing more to do.
+    Reached,
+    /// The slot has no room for the next record's output or text.
+    Full,
+    /// The supervisor asked for it.
+    Yielded,
+    /// The next record made the plugin trap; it has to be tried alone.
+    Suspect,
+    /// The last record failed, and the job stops after a failure.
+    Failed,
+}
+
+/// What a compile worker has found out and made.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Compiled {
+    pub abi: Abi,
+    /// Length of the compiled plugin, in bytes.
+    pub artifact: u64,
+}
+
+/// Why a worker cannot go on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Fatal {
+    /// The plugin is not one that this program can run.
+    Plugin,
+    /// The plugin cannot be brought to life.
+    Instantiate,
+    /// The input file cannot be read.
+    Input,
+    /// Anything else: a fault of this program or of the system.
+    Internal,
+}
+
+/// One entry of a slot's text area.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Entry {
+    Failure(Failure),
+    /// A line that the plugin logged.
+    Log {
+        level: Level,
+        text: String,
+    },
+    /// So many further lines of the same record did not fit.
+    LogCut {
+        lines: u64,
+    },
+}
+
+/// A record that failed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    /// Records of the attempt before this one.
+    pub before: u64,
+    /// Offset of the record's first byte.
+    pub offset: u64,
+    /// Its length in bytes.
+    pub length: u64,
+    pub kind: FailureKind,
+    /// More about it: the plugin's words if it was rejected, otherwise ours.
+    pub text: String,
+}
+
+/// Levels of a plugin's log, in the order of the interface `host:plugin/log`.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `text` cut to at most `bytes` bytes on a character boundary.
+pub(crate) fn cut_text(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_response_fits_its_cap() {
+        let longest = [
+            Response::Hello { requests: "x".repeat(MAX_RESPONSE_TEXT) },
+            Response::Fatal { what: Fatal::Internal, text: "x".repeat(MAX_RESPONSE_TEXT) },
+            Response::Done(Done {
+                nonce: Nonce(u64::MAX),
+                stop: u64::MAX,
+                used: u64::MAX,
+                dropped: u64::MAX,
+                failed: u64::MAX,
+                output_bytes: u64::MAX,
+                output_records: u64::MAX,
+                text_bytes: u32::MAX,
+                end: End::Failed,
+            }),
+        ];
+        for response in longest {
+            let bytes = postcard::to_stdvec(&response).unwrap();
+            assert!(bytes.len() + 16 <= MAX_RESPONSE, "{response:?}");
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Splitting JSON text into values without parsing them: nesting, strings and
+//! separators are followed (and checked), everything inside a value is left to
+//! the plugin.
+
+use memchr::memchr2;
+
+use super::{Fault, Step};
+
+/// Nesting deeper than this is a fault. It bounds the memory that text made of
+/// nothing but brackets can claim (one bit a level).
+const MAX_DEPTH: usize = 1 << 20;
+
+/// What may stand where the splitter is, between two values.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Between {
+    /// A sequence: a value, or the end.
+    Values,
+    /// Just after the array's `[`: a value or `]`.
+    First,
+    /// The start of a range inside an array: a value, or the comma before it.
+    Resumed,
+    /// After an element: a comma or `]`.
+    AfterElement,
+    /// After a comma: a value.
+    AfterComma,
+    /// After the array's `]`: white space only.
+    Closed,
+}
+
+/// Where inside a value the splitter is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Inside {
+    /// In an object or array, outside strings.
+    Nest,
+    /// In a string that stands in an object or array, or is the value itself;
+    /// holds where the string began.
+    String { opened: u64 },
+    /// In a number, `true`, `null` or any other bare word.
+    Word,
+}
+
+/// Follows JSON text value by value. All offsets count from the input's start.
+#[derive(Clone, Debug)]
+pub(crate) struct JsonSplitter {
+    /// The next byte to look at.
+    at: u64,
+    between: Between,
+    /// The first byte of the value in progress and where in it we are.
+    value: Option<(u64, Inside)>,
+    /// One bit for each open bracket: set for `{`.
+    nest: Vec<u64>,
+    depth: usize,
+    /// Only the bytes of one range are shown: their end is no end of the array.
+    partial: bool,
+}
+
+impl JsonSplitter {
+    /// Whitespace-separated values from `start` on.
+    pub fn sequence(start: u64) -> Self {
+        Self::new(start, Between::Values, false)
+    }
+
+    /// A whole array whose `[` stands just before `start`.
+    pub fn array(start: u64) -> Self {
+        Self::new(start, Between::First, false)
+    }
+
+    /// A range inside an array that the supervisor has already followed.
+    pub fn inside_array(start: u64) -> Self {
+        Self::new(start, Between::Resumed, true)
+    }
+
+    fn new(at: u64, between: Between, partial: bool) -> Self {
+        JsonSplitter { at, between, value: None, nest: Vec::new(), depth: 0, partial }
+    }
+
+    pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
+        let shown = base + bytes.len() as u64;
+        if self.value.is_none() {
+            match self.find_value(base, bytes) {
+                Ok(true) => {}
+                Ok(false) if last => return self.end(shown),
+                Ok(false) => return Step::More { keep: shown, seen: shown },
+                Err(fault) => return Step::Fault(fault),
+            }
+        }
+        let Some((start, inside)) = self.value else {
+            return Step::More { keep: shown, seen: shown };
+        };
+        match self.finish_value(inside, base, bytes, last) {
+            Ok(true) => {
+                self.value = None;
+                if self.between != Between::Values {
+                    self.between = Between::AfterElement;
+                }
+                Step::Record { start, end: self.at }
+            }
+            Ok(false) => Step::More { keep: start, seen: self.at },
+            Err(fault) => Step::Fault(fault),
+        }
+    }
+
+    /// Passes separators. True when a value begins, false when the bytes end.
+    fn find_value(&mut self, base: u64, bytes: &[u8]) -> Result<bool, Fault> {
+        while let Some(&byte) = bytes.get((self.at - base) as usize) {
+            let between = match (byte, self.between) {
+                (b' ' | b'\t' | b'\r' | b'\n', same) => same,
+                (_, Between::Closed) => {
+                    return self.fault(
+                        "there is more after the `]` that ends the array; if every line is a \
+                         value of its own, say --from ndjson",
+                    );
+                }
+                (b',', Between::AfterElement | Between::Resumed) => Between::AfterComma,
+                (b']', Between::AfterElement | Between::First) => Between::Closed,
+                (b',', Between::Values) => {
+                    return self.fault("a comma stands between two values outside an array");
+                }
+                (b',', _) => return self.fault("a comma stands where a value is expected"),
+                (b']', Between::AfterComma) => {
+                    return self.fault("a comma stands before the `]` that ends the array");
+                }
+                (b']' | b'}', _) => return self.fault("this bracket closes nothing"),
+                (b':', _) => return self.fault("a colon stands outside an object"),
+                (_, Between::AfterElement) => {
+                    return self.fault("a comma or `]` is missing after an array element");
+                }
+                (first, _) => {
+                    self.begin_value(first);
+                    return Ok(true);
+                }
+            };
+            self.between = between;
+            self.at += 1;
+        }
+        Ok(false)
+    }
+
+    fn begin_value(&mut self, first: u8) {
+        let start = self.at;
+        let inside = match first {
+            b'{' | b'[' => {
+                // `finish_value` meets the bracket itself and counts it.
+                Inside::Nest
+            }
+            b'"' => {
+                self.at += 1;
+                Inside::String { opened: start }
+            }
+            _ => Inside::Word,
+        };
+        self.value = Some((start, inside));
+    }
+
+    /// Follows the value in progress. True at its end, false when the bytes end.
+    fn finish_value(
+        &mut self,
+        mut inside: Inside,
+        base: u64,
+        bytes: &[u8],
+        last: bool,
+    ) -> Result<bool, Fault> {
+        let mut at = (self.at - base) as usize;
+        let done = loop {
+            match inside {
+                Inside::Word => match bytes[at..].iter().position(|byte| ends_word(*byte)) {
+                    Some(length) => {
+                        at += length;
+                        break true;
+                    }
+                    None => {
+                        at = bytes.len();
+                        break last;
+                    }
+                },
+                Inside::String { opened } => match memchr2(b'"', b'\\', &bytes[at..]) {
+                    Some(found) if bytes[at + found] == b'"' => {
+                        at += found + 1;
+                        if self.depth == 0 {
+                            break true;
+                        }
+                        inside = Inside::Nest;
+                    }
+                    // Stay before a backslash whose second byte is not shown yet.
+                    Some(found) if at + found + 1 < bytes.len() => at += found + 2,
+                    found => {
+                        if last {
+                            return Err(Fault {
+                                at: opened,
+                                what: "this string is never closed".into(),
+                            });
+                        }
+                        at = found.map_or(bytes.len(), |found| at + found);
+                        break false;
+                    }
+                },
+                Inside::Nest => {
+                    let Some(found) =
+                        bytes[at..].iter().position(|byte| CLASS[*byte as usize] != 0)
+                    else {
+                        at = bytes.len();
+                        if last {
+                            self.at = base + at as u64;
+                            let start = self.value.map_or(self.at, |(start, _)| start);
+                            return Err(Fault {
+                                at: start,
+                                what: "this value is never closed".into(),
+                            });
+                        }
+                        break false;
+                    };
+                    at += found;
+                    self.at = base + at as u64;
+                    match bytes[at] {
+                        b'"' => inside = Inside::String { opened: self.at },
+                        open @ (b'{' | b'[') => self.open(open == b'{')?,
+                        close => {
+                            self.close(close == b'}')?;
+                            if self.depth == 0 {
+                                at += 1;
+                                break true;
+                            }
+                        }
+                    }
+                    at += 1;
+                }
+            }
+        };
+        self.at = base + at as u64;
+        if let Some((_, state)) = &mut self.value {
+            *state = inside;
+        }
+        Ok(done)
+    }
+
+    fn open(&mut self, object: bool) -> Result<(), Fault> {
+        if self.depth == MAX_DEPTH {
+            return self.fault("the nesting is deeper than 1,048,576 levels");
+        }
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        if word == self.nest.len() {
+            self.nest.push(0);
+        }
+        self.nest[word] = self.nest[word] & !(1 << bit) | (u64::from(object) << bit);
+        self.depth += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, object: bool) -> Result<(), Fault> {
+        // `close` is only reached inside a value, where at least one is open.
+        self.depth -= 1;
+        let opened = self.nest[self.depth / 64] >> (self.depth % 64) & 1 == 1;
+        match (opened, object) {
+            (true, false) => self.fault("a `]` stands where `}` is expected"),
+            (false, true) => self.fault("a `}` stands where `]` is expected"),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it means that the bytes end between two values.
+    fn end(&self, shown: u64) -> Step {
+        match self.between {
+            Between::Values | Between::Closed => Step::End,
+            _ if self.partial => Step::End,
+            _ => Step::Fault(Fault {
+                at: shown,
+                what: "the input ends before the `]` of its array".into(),
+            }),
+        }
+    }
+
+    fn fault<T>(&self, what: &str) -> Result<T, Fault> {
+        Err(Fault { at: self.at, what: what.into() })
+    }
+}
+
+/// Marks the bytes that matter inside an object or array.
+const CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    class[b'"' as usize] = 1;
+    class[b'{' as usize] = 1;
+    class[b'[' as usize] = 1;
+    class[b'}' as usize] = 1;
+    class[b']' as usize] = 1;
+    class
+};
+
+fn ends_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(mut splitter: JsonSplitter, text: &str) -> Result<Vec<&str>, Fault> {
+        let mut found = Vec::new();
+        loop {
+            match splitter.next(0, text.as_bytes(), true) {
+                Step::Record { start, end } => found.push(&text[start as usize..end as usize]),
+                Step::End => return Ok(found),
+                Step::Fault(fault) => return Err(fault),
+                Step::More { .. } => panic!("more asked for after the last byte"),
+            }
+        }
+    }
+
+    fn sequence(text: &str) -> Result<Vec<&str>, Fault> {
+        split(JsonSplitter::sequence(0), text)
+    }
+
+    fn array(text: &str) -> Result<Vec<&str>, Fault> {
+        split(JsonSplitter::array(1), text)
+    }
+
+    #[test]
+    fn values_are_found_as_jq_finds_them() {
+        assert_eq!(sequence("1 2\n{}{\"a\":[1]}").unwrap(), ["1", "2", "{}", "{\"a\":[1]}"]);
+        assert_eq!(sequence("\"a\\\"b\"\"c\" null").unwrap(), ["\"a\\\"b\"", "\"c\"", "null"]);
+        assert_eq!(sequence("1[2]\"x\"true").unwrap(), ["1", "[2]", "\"x\"", "true"]);
+        assert_eq!(sequence(" \n").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn elements_of_an_array_are_found() {
+        assert_eq!(array("[]").unwrap(), [""; 0]);
+        assert_eq!(
+            array("[1e400,\n {\"]\":\"\\\\\"} ] \n").unwrap(),
+            ["1e400", "{\"]\":\"\\\\\"}"]
+        );
+    }
+
+    #[test]
+    fn a_fault_names_its_byte() {
+        let at = |result: Result<Vec<&str>, Fault>| result.unwrap_err().at;
+        assert_eq!(at(array("[1 2]")), 3);
+        assert_eq!(at(array("[1,]")), 3);
+        assert_eq!(at(array("[,1]")), 1);
+        assert_eq!(at(array("[1")), 2);
+        assert_eq!(at(array("[1] 2")), 4);
+        assert_eq!(at(array("[{]")), 2);
+        assert_eq!(at(array("[\"abc")), 1);
+        assert_eq!(at(sequence("1,2")), 1);
+        assert_eq!(at(sequence("{\"a\":1}}")), 7);
+        assert_eq!(at(sequence("1 {\"a\":[")), 2);
+        assert_eq!(at(sequence("{\"a\": \"b")), 6);
+    }
+
+    #[test]
+    fn every_way_of_cutting_the_bytes_gives_the_same_values() {
+        let text = "{\"a\\\\\":\"\\\"]\"} [1,[2]] \"s\\\\\" 12 nul{} ";
+        let whole = sequence(text).unwrap();
+        for cut in 0..=text.len() {
+            for second in cut..=text.len() {
+                let mut splitter = JsonSplitter::sequence(0);
+                let (mut base, mut found) = (0, Vec::new());
+                for end in [cut, second, text.len()] {
+                    loop {
+                        let bytes = &text.as_bytes()[base as usize..end];
+                        match splitter.next(base, bytes, end == text.len()) {
+                            Step::Record { start, end } => {
+                                found.push(&text[start as usize..end as usize]);
+                            }
+                            Step::More { keep, .. } => {
+                                base = keep;
+                                break;
+                            }
+                            Step::End => break,
+                            Step::Fault(fault) => panic!("{fault} at {}", fault.at),
+                        }
+                    }
+                }
+                assert_eq!(found, whole, "cut at {cut} and {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_without_end_is_a_fault_and_not_a_stack() {
+        let deep = "[".repeat(MAX_DEPTH + 2);
+        assert_eq!(sequence(&deep).unwrap_err().at, MAX_DEPTH as u64);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a record is: finding records in bytes, format by format. No I/O and no
+//! threads live here; the supervisor (to cut ranges) and the worker (to find the
+//! records of its range) both call the same splitters, so they cannot disagree.
+
+mod compact;
+mod json;
+mod lines;
+mod reader;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use compact::{is_one_value, write_compact};
+pub(crate) use json::JsonSplitter;
+pub(crate) use lines::LinesSplitter;
+pub(crate) use reader::{CHUNK, Item, RangeReader, ReadFailed};
+
+/// The three bytes of a UTF-8 byte order mark, dropped where an input begins.
+pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// How the records of one input, or of the output, are laid out.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Format {
+    /// JSON lines: a record is a line; what is in it is the plugin's business.
+    Ndjson,
+    /// JSON values one after another, separated by white space as jq reads them.
+    JsonSequence,
+    /// One JSON array; its elements are the records.
+    JsonArray,
+}
+
+/// What a splitter found next. Offsets are bytes from the start of the input.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// A record from its first byte to the one after its last.
+    Record { start: u64, end: u64 },
+    /// No whole record in what was shown. Show it again from `keep` on, together
+    /// with what follows, to get the record's bytes; from `seen` on, to get at
+    /// least its end.
+    More { keep: u64, seen: u64 },
+    /// Nothing but separators is left.
+    End,
+    /// The structure is broken here: there is no next record.
+    Fault(Fault),
+}
+
+/// A structural fault of a JSON text. See [`Format`]; JSON lines have none.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct Fault {
+    /// The byte that cannot stand where it stands.
+    pub at: u64,
+    /// What is wrong with it, as a sentence fragment.
+    pub what: String,
+}
+
+/// A splitter for any [`Format`]; remembers where it is between calls.
+#[derive(Clone, Debug)]
+pub(crate) enum Splitter {
+    Lines(LinesSplitter),
+    Json(JsonSplitter),
+}
+
+impl Splitter {
+    /// A splitter for the records from `start` on, which must be where a range of
+    /// this format may start: a record boundary.
+    pub fn for_range(format: Format, start: u64) -> Splitter {
+        match format {
+            Format::Ndjson => Splitter::Lines(LinesSplitter::new(start)),
+            Format::JsonSequence => Splitter::Json(JsonSplitter::sequence(start)),
+            Format::JsonArray => Splitter::Json(JsonSplitter::inside_array(start)),
+        }
+    }
+
+    /// The next record in `bytes`, whose first byte stands at offset `base` of
+    /// the input; `last` says that nothing follows them.
+    pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
+        match self {
+            Splitter::Lines(splitter) => splitter.next(base, bytes, last),
+            Splitter::Json(splitter) => splitter.next(base, bytes, last),
+        }
+    }
+}

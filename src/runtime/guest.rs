@@ -1,0 +1,125 @@
+//! What the host keeps for one instance: its memory account and the lines it logs.
+
+use wasmtime::ResourceLimiter;
+
+use crate::protocol::{Level, MAX_LOG_OF_RECORD, MAX_TEXT, cut_text};
+
+/// Bytes that one element of a table counts for.
+const TABLE_ELEMENT: usize = 16;
+/// Bytes that a line counts for besides its text.
+const LINE_OVERHEAD: usize = 16;
+
+/// The host's side of an instance.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// Bytes of memories and tables that the instance may still claim.
+    left: usize,
+    refused: bool,
+    log: Vec<(Level, String)>,
+    log_bytes: usize,
+    lines_cut: u64,
+}
+
+impl Guest {
+    /// For an instance that may use `memory` bytes.
+    pub fn new(memory: u64) -> Guest {
+        Guest {
+            left: usize::try_from(memory).unwrap_or(usize::MAX),
+            refused: false,
+            log: Vec::new(),
+            log_bytes: 0,
+            lines_cut: 0,
+        }
+    }
+
+    /// Whether a wish for more memory was ever refused.
+    pub fn was_refused_memory(&self) -> bool {
+        self.refused
+    }
+
+    /// Whether a line fits what one record may log; counts those that do not.
+    pub fn may_log(&mut self) -> bool {
+        let room = self.log_bytes + MAX_TEXT + LINE_OVERHEAD <= MAX_LOG_OF_RECORD;
+        self.lines_cut += u64::from(!room);
+        room
+    }
+
+    /// Keeps a line (cut to its limit) until the worker takes it.
+    pub fn log(&mut self, level: Level, text: &str) {
+        let text = cut_text(text, MAX_TEXT);
+        self.log_bytes += text.len() + LINE_OVERHEAD;
+        self.log.push((level, text.to_owned()));
+    }
+
+    /// Whether there is anything to take.
+    pub fn logged(&self) -> bool {
+        self.log_bytes > 0
+    }
+
+    /// Takes the lines logged since the last time and the number of those that did
+    /// not fit.
+    pub fn take_log(&mut self) -> (std::vec::Drain<'_, (Level, String)>, u64) {
+        self.log_bytes = 0;
+        (self.log.drain(..), std::mem::take(&mut self.lines_cut))
+    }
+
+    fn claim(&mut self, bytes: Option<usize>) -> bool {
+        let granted = bytes.and_then(|bytes| self.left.checked_sub(bytes));
+        match granted {
+            Some(left) => self.left = left,
+            None => self.refused = true,
+        }
+        granted.is_some()
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Beyond the module's own maximum it fails without being the host's refusal.
+        Ok(maximum.is_none_or(|maximum| desired <= maximum)
+            && self.claim(desired.checked_sub(current)))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = desired.checked_sub(current).and_then(|more| more.checked_mul(TABLE_ELEMENT));
+        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.claim(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_granted_up_to_the_limit() {
+        let mut guest = Guest::new(100_000);
+        assert!(guest.memory_growing(0, 65_536, None).unwrap());
+        assert!(!guest.was_refused_memory());
+        assert!(!guest.memory_growing(65_536, 131_072, None).unwrap());
+        assert!(guest.was_refused_memory());
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_counted_and_left_out() {
+        let mut guest = Guest::new(0);
+        for _ in 0..10_000 {
+            if guest.may_log() {
+                guest.log(Level::Info, "");
+            }
+        }
+        let (lines, cut) = guest.take_log();
+        let kept = lines.count();
+        assert!(kept > 100 && kept * LINE_OVERHEAD <= MAX_LOG_OF_RECORD);
+        assert_eq!(kept as u64 + cut, 10_000);
+    }
+}

@@ -1,0 +1,193 @@
+//! Committing: what stands at the frontier is written, counted, and, where the job
+//! says so, ends the job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::error::{Error, FailureKind, RecordFailure};
+use crate::event::Event;
+use crate::input::Inputs;
+use crate::job::{Job, OnError, Order};
+use crate::output::{Commit, Finished, Frontier, Sink};
+use crate::protocol::{Failure, Framing, Level};
+use crate::range::{InputId, Range};
+use crate::records::Format;
+use crate::text::printable;
+
+use super::{JobFailed, framing};
+
+/// The output and the account of a job, which always agree.
+pub(super) struct Ledger {
+    job: Job,
+    inputs: Arc<Inputs>,
+    sink: Sink,
+    account: Account,
+    framing: Option<Framing>,
+    /// Records committed of the input at the frontier.
+    records: u64,
+    /// Bytes of input that committed ranges cover.
+    covered: u64,
+}
+
+impl Ledger {
+    pub fn open(job: &Job, inputs: Arc<Inputs>, workers: usize) -> Result<Ledger, Error> {
+        Ok(Ledger {
+            job: job.clone(),
+            inputs,
+            sink: Sink::open(&job.output)?,
+            account: Account { workers, ..Account::default() },
+            framing: None,
+            records: 0,
+            covered: 0,
+        })
+    }
+
+    /// Learns how an input is laid out; the first one decides about the output.
+    pub fn begin(&mut self, format: Format) {
+        let framing = *self.framing.get_or_insert_with(|| framing(&self.job, format));
+        self.sink.frame(framing);
+    }
+
+    /// How the output is framed; known before the first range.
+    pub fn framing(&self) -> Framing {
+        self.framing.unwrap_or(Framing::Values)
+    }
+
+    pub fn count_restart(&mut self) {
+        self.account.restarts += 1;
+    }
+
+    /// Commits everything that can be.
+    pub fn commit(
+        &mut self,
+        frontier: &mut Frontier,
+        on_error: OnError,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        while let Some(commit) = frontier.next() {
+            match commit {
+                Commit::Begin => self.records = 0,
+                Commit::Finished(range, finished) => {
+                    self.finished(range, finished, on_error, events)?;
+                }
+                Commit::TooLong(range) => {
+                    let failure = Failure {
+                        before: 0,
+                        offset: range.start,
+                        length: range.end - range.start,
+                        kind: FailureKind::TooLong,
+                        text: String::new(),
+                    };
+                    let finished = Finished { failures: vec![failure], ..Finished::default() };
+                    self.finished(range, finished, on_error, events)?;
+                }
+                Commit::Fault { input, fault } => {
+                    return Err(Error::Structure {
+                        name: self.inputs.name(input),
+                        at: fault.at,
+                        what: fault.what,
+                    });
+                }
+                Commit::Failed(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(
+        &mut self,
+        range: Range,
+        finished: Finished,
+        on_error: OnError,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        self.sink.write(&finished.output)?;
+        self.covered += range.end - range.start;
+        self.account.used += finished.used;
+        self.account.dropped += finished.dropped;
+        self.account.output_records += finished.used;
+        self.account.log_lines += finished.log.len() as u64;
+        self.account.log_lines = self.account.log_lines.saturating_add(finished.log_cut);
+        for (level, text) in &finished.log {
+            events(Event::Log { level: level_name(*level), text });
+        }
+        let records = finished.records();
+        for failure in finished.failures {
+            self.account.count_failure(failure.kind);
+            let failure = self.describe(range.input, failure);
+            match on_error {
+                OnError::Fail => {
+                    self.account.failed += 1;
+                    return Err(Error::Record(Box::new(failure)));
+                }
+                OnError::Skip => {
+                    self.account.skipped += 1;
+                    events(Event::Skipped(&failure));
+                }
+            }
+        }
+        self.records += records;
+        Ok(())
+    }
+
+    fn describe(&self, input: InputId, failure: Failure) -> RecordFailure {
+        let Failure { before, offset, length, kind, text } = failure;
+        let text = Some(text).filter(|text| !text.is_empty());
+        let (detail, plugin_text) = match kind {
+            FailureKind::Rejected => (None, text),
+            _ => (text.map(|text| printable(&text)), None),
+        };
+        RecordFailure {
+            input: self.inputs.name(input),
+            number: (self.job.order == Order::Input).then(|| self.records + before + 1),
+            offset,
+            length,
+            kind,
+            detail,
+            plugin_text,
+        }
+    }
+
+    /// Ends the output and gives the account, whichever way the job went.
+    pub fn close(
+        mut self,
+        end: Result<(), Error>,
+        elapsed: Duration,
+    ) -> Result<Account, Box<JobFailed>> {
+        // An output that cannot be written cannot be ended either.
+        let end = match end {
+            Err(error @ (Error::WriteOutput(_) | Error::ClosedPipe)) => Err(error),
+            end => self.sink.close().and(end),
+        };
+        self.account.elapsed = elapsed;
+        self.account.output_bytes = self.sink.bytes();
+        match end {
+            Ok(()) => match self.sink.publish() {
+                Ok(()) => Ok(self.account),
+                Err(error) => {
+                    let account = self.account;
+                    Err(Box::new(JobFailed { error, account, partial: None }))
+                }
+            },
+            Err(error) => {
+                let total = self.inputs.total_bytes();
+                self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
+                let partial = self.sink.partial().map(std::path::Path::to_owned);
+                let partial = partial.filter(|_| self.sink.bytes() > 0);
+                self.sink.discard_if_empty();
+                Err(Box::new(JobFailed { error, account: self.account, partial }))
+            }
+        }
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}

@@ -1,0 +1,438 @@
+//! The supervisor: starts workers, gives them ranges, replaces those that die, puts
+//! what they finish in order and writes it. One thread does all of this; others only
+//! cut the input and listen to workers.
+
+mod answer;
+mod commit;
+mod place;
+mod watch;
+mod work;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select, unbounded};
+
+use crate::account::Account;
+use crate::compile::{self, Artifact};
+use crate::error::Error;
+use crate::event::Event;
+use crate::input::{self, Cut, CutRules, Cutter, Inputs, Source};
+use crate::ipc::{Heard, SocketDirectory, Violation};
+use crate::job::{Job, OnError};
+use crate::output::{Expected, Frontier};
+use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Layout, Request, Response, Start};
+use crate::records::{CHUNK, Format};
+use crate::roles::Role;
+use crate::text::printable;
+use crate::worker_handle::{Exit, WorkerHandle};
+
+use answer::Rules;
+use commit::Ledger;
+use place::{LastWords, Place, Worker};
+use work::{Cause, Work};
+
+/// The size of a range for large inputs, in bytes.
+const RANGE: u64 = 1 << 20;
+/// The smallest range that is chosen to give every worker something to do.
+const SMALL_RANGE: u64 = 16 << 10;
+/// Ranges that each worker should have, so that none waits long for the last one.
+const RANGES_EACH: u64 = 4;
+/// Numbers of guard sockets: the compile worker's come first.
+const FIRST_GENERATION: u64 = 1000;
+
+/// A job that did not finish.
+#[derive(Debug)]
+pub struct JobFailed {
+    /// Why.
+    pub error: Error,
+    /// What was done until then.
+    pub account: Account,
+    /// The file that holds the output until then, if it is not standard output.
+    pub partial: Option<std::path::PathBuf>,
+}
+
+impl std::convert::From<Error> for Box<JobFailed> {
+    fn from(error: Error) -> Box<JobFailed> {
+        Box::new(JobFailed { error, account: Account::default(), partial: None })
+    }
+}
+
+impl std::fmt::Display for JobFailed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for JobFailed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Runs a job to its end and tells `events` what happens meanwhile.
+///
+/// The thread that calls this must not end before it returns: workers live only as
+/// long as the thread that started them.
+///
+/// # Errors
+/// [`JobFailed`], with the account of what was done until then.
+pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
+    let started = Instant::now();
+    let inputs = Arc::new(Inputs::open(&job.inputs)?);
+    let directory = SocketDirectory::new()?;
+    let artifact = compile::prepare(&job.plugin, &directory)?;
+    let plan = Plan::new(job, &inputs);
+    let ledger = Ledger::open(job, Arc::clone(&inputs), plan.workers)?;
+    let cutter = input::start(&inputs, plan.cut_rules(job))?;
+    let (sender, heard) = unbounded();
+    let mut supervisor = Supervisor {
+        job,
+        inputs,
+        directory,
+        artifact,
+        plan,
+        events,
+        places: Vec::new(),
+        frontier: Frontier::new(job.order, job.window),
+        ledger,
+        sender,
+        generation: FIRST_GENERATION,
+        deaths: 0,
+        format: Format::JsonSequence,
+    };
+    let end = supervisor.work(cutter, &heard);
+    supervisor.close(end, started)
+}
+
+/// Sizes that follow from the job and its input.
+#[derive(Copy, Clone, Debug)]
+struct Plan {
+    workers: usize,
+    range_size: u64,
+    layout: Layout,
+}
+
+impl Plan {
+    fn new(job: &Job, inputs: &Inputs) -> Plan {
+        let workers = job.workers as u64;
+        // The size of streams is unknown: then they count as large.
+        let known = inputs.total_bytes();
+        let range_size = job.range_size.unwrap_or_else(|| match known {
+            Some(bytes) => (bytes / (workers * RANGES_EACH)).clamp(SMALL_RANGE, RANGE),
+            None => RANGE,
+        });
+        let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
+        let record = job.limits.max_record;
+        // A range of a stream ends with the first record that passes its size; bytes
+        // come in chunks. A record of output is no longer than one of input.
+        let input = range_size + record + 2 * CHUNK as u64;
+        let output = record.max(range_size) + CHUNK as u64;
+        Plan { workers: workers.min(useful) as usize, range_size, layout: Layout { input, output } }
+    }
+
+    fn cut_rules(&self, job: &Job) -> CutRules {
+        CutRules { from: job.from, range_size: self.range_size, max_record: job.limits.max_record }
+    }
+}
+
+/// Something that a worker said, or its end.
+struct FromWorker {
+    place: usize,
+    generation: u64,
+    heard: Heard,
+}
+
+struct Supervisor<'a> {
+    job: &'a Job,
+    inputs: Arc<Inputs>,
+    directory: SocketDirectory,
+    artifact: Artifact,
+    plan: Plan,
+    events: &'a mut dyn FnMut(Event<'_>),
+    places: Vec<Place>,
+    frontier: Frontier,
+    ledger: Ledger,
+    sender: Sender<FromWorker>,
+    generation: u64,
+    /// Deaths of workers since a range was last finished.
+    deaths: usize,
+    /// How the input that is being cut is laid out.
+    format: Format,
+}
+
+impl Supervisor<'_> {
+    /// Does the job: returns when everything is committed or nothing more can be.
+    fn work(&mut self, mut cutter: Cutter, heard: &Receiver<FromWorker>) -> Result<(), Error> {
+        let no_cuts = never();
+        let tick = (self.job.limits.timeout / 100)
+            .clamp(Duration::from_millis(2), Duration::from_millis(20));
+        while cutter.cuts().is_some() || !self.frontier.is_empty() {
+            let cuts = cutter.cuts().filter(|_| self.wants_cuts());
+            let mut finished = false;
+            select! {
+                recv(cuts.unwrap_or(&no_cuts)) -> cut => match cut {
+                    Ok(cut) => self.take_cut(cut)?,
+                    Err(_) => finished = true,
+                },
+                recv(heard) -> said => if let Ok(said) = said { self.hear(said)? },
+                default(tick) => {}
+            }
+            // Whatever else is there already.
+            for said in heard.try_iter() {
+                self.hear(said)?;
+            }
+            while !finished && self.wants_cuts() {
+                match cutter.cuts().map(Receiver::try_recv) {
+                    Some(Ok(cut)) => self.take_cut(cut)?,
+                    Some(Err(TryRecvError::Disconnected)) => finished = true,
+                    Some(Err(TryRecvError::Empty)) | None => break,
+                }
+            }
+            if finished {
+                cutter.finished();
+            }
+            self.ledger.commit(&mut self.frontier, self.job.on_error, self.events)?;
+            for place in &mut self.places {
+                place.send(&self.frontier);
+                place.look(self.job.limits.timeout);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something can be done with a further cut.
+    fn wants_cuts(&self) -> bool {
+        // Before the first range there are no places yet.
+        self.places.is_empty()
+            || (self.frontier.has_room() && self.places.iter().any(Place::is_free))
+    }
+
+    fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {
+        match cut {
+            Cut::Begin { format } => {
+                self.format = format;
+                self.ledger.begin(format);
+                self.frontier.expect(Expected::Begin);
+            }
+            Cut::Range { range, source } => {
+                self.frontier.expect(Expected::Range(range));
+                self.start_workers()?;
+                let (from, bytes) = match source {
+                    Source::File { index } => (From::File { index }, None),
+                    Source::Bytes(bytes) => (From::Slot { base: range.start }, Some(bytes)),
+                };
+                let work = Work::new(range, from, self.format);
+                // The first range comes before any worker is online.
+                let place = self
+                    .places
+                    .iter_mut()
+                    .filter(|place| place.has_room())
+                    .min_by_key(|place| (!place.is_free(), place.load()));
+                let place = place.ok_or_else(|| Error::Workers("no worker has room".into()))?;
+                place.take(work, bytes.as_deref())?;
+            }
+            Cut::TooLong { range } => self.frontier.expect(Expected::TooLong(range)),
+            Cut::Fault { input, fault } => self.frontier.expect(Expected::Fault { input, fault }),
+            Cut::Failed { error } => self.frontier.expect(Expected::Failed(error)),
+        }
+        Ok(())
+    }
+
+    /// Starts all workers, when there is something to do for the first time.
+    fn start_workers(&mut self) -> Result<(), Error> {
+        if !self.places.is_empty() {
+            return Ok(());
+        }
+        for number in 0..self.plan.workers {
+            let place = Place::new(number, self.plan.layout)
+                .map_err(|error| Error::system("make shared memory for a worker", error))?;
+            self.places.push(place);
+            self.start_worker(number)?;
+        }
+        Ok(())
+    }
+
+    fn start_worker(&mut self, number: usize) -> Result<(), Error> {
+        self.generation += 1;
+        let (place, generation, sender) = (number, self.generation, self.sender.clone());
+        let files = self.files_for(number)?;
+        let hear = move |heard| {
+            // The receiver is gone when the job is over.
+            let _ = sender.send(FromWorker { place, generation, heard });
+        };
+        let handle = WorkerHandle::spawn(Role::Worker, &self.directory, generation, files, hear)?;
+        self.places[number].worker = Some(Worker::new(handle, generation));
+        Ok(())
+    }
+
+    /// What a worker inherits, in the order of `descriptors::worker`.
+    fn files_for(&self, number: usize) -> Result<Vec<OwnedFd>, Error> {
+        let system = |error| Error::system("hand descriptors to a worker", error);
+        let mut files = vec![self.artifact.file.try_clone().map_err(system)?];
+        files.extend(self.places[number].files().map_err(system)?);
+        for input in self.inputs.inherited() {
+            files.push(File::try_clone(input).map_err(system)?.into());
+        }
+        Ok(files)
+    }
+
+    fn hear(&mut self, said: FromWorker) -> Result<(), Error> {
+        let Some(place) = self.places.get_mut(said.place) else { return Ok(()) };
+        let current = place.worker.as_mut();
+        let Some(worker) = current.filter(|worker| worker.generation == said.generation) else {
+            return Ok(());
+        };
+        let response = match said.heard {
+            Heard::Closed(violation) => return self.replace(said.place, violation),
+            Heard::Response(response) => response,
+        };
+        worker.handle.read_one();
+        match response {
+            Response::Hello { requests } => {
+                let start = Start {
+                    abi: self.artifact.abi,
+                    memory: self.job.limits.memory,
+                    max_record: self.job.limits.max_record,
+                    after_failure: after_failure(self.job.on_error),
+                    framing: self.ledger.framing(),
+                };
+                // Failures mean that it is gone, which will be heard.
+                let _ = worker.handle.connect(&self.directory, requests, self.plan.layout);
+                let _ = worker.handle.send(Request::Start(start));
+                Ok(())
+            }
+            Response::Online if !worker.online => {
+                worker.online = true;
+                let pid = worker.handle.pid();
+                (self.events)(Event::Online { worker: said.place, pid });
+                Ok(())
+            }
+            Response::Done(done) => match self.accept(said.place, &done) {
+                Ok(()) => Ok(()),
+                Err(violation) => self.replace(said.place, Some(violation)),
+            },
+            Response::Fatal { what: Fatal::Instantiate, text } => {
+                Err(Error::Instantiate { path: self.job.plugin.clone(), why: printable(&text) })
+            }
+            Response::Fatal { what: Fatal::Input, text } => {
+                Err(Error::Workers(format!("a worker cannot read its input: {}", printable(&text))))
+            }
+            // Its end follows, and is dealt with like any other.
+            Response::Fatal { .. } => Ok(()),
+            Response::Online | Response::Compiled(_) => {
+                let violation = Violation::Answer("it sent an answer that nobody asked for");
+                self.replace(said.place, Some(violation))
+            }
+        }
+    }
+
+    /// Takes in what a worker has finished.
+    fn accept(&mut self, number: usize, done: &Done) -> Result<(), Violation> {
+        let rules = Rules {
+            framing: self.ledger.framing(),
+            after_failure: after_failure(self.job.on_error),
+        };
+        let place = &mut self.places[number];
+        let nobody_asked = Violation::Answer("it answered before it was asked");
+        let (work, memory) = place.front().ok_or(nobody_asked.clone())?;
+        let attempt = work.attempt().ok_or(nobody_asked)?;
+        let finished = answer::accept(done, &attempt, memory, rules)?;
+        let stretch = work.advance(done);
+        place.answered();
+        let pid = place.worker.as_ref().map_or(0, |worker| worker.handle.pid());
+        (self.events)(Event::Message {
+            worker: number,
+            pid,
+            range: stretch,
+            used: finished.used,
+            dropped: finished.dropped,
+        });
+        if stretch.start < stretch.end {
+            self.deaths = 0;
+            self.frontier.finish(stretch, finished);
+        }
+        Ok(())
+    }
+
+    /// Buries a worker that is gone or must go, and starts another in its place.
+    fn replace(&mut self, number: usize, violation: Option<Violation>) -> Result<(), Error> {
+        let place = &mut self.places[number];
+        let Some(worker) = &mut place.worker else { return Ok(()) };
+        if violation.is_some() {
+            worker.handle.kill();
+        }
+        let pid = worker.handle.pid();
+        let exit = worker.handle.end();
+        let own = match exit {
+            _ if violation.is_some() => Cause::Crash,
+            Exit::Signal(signal) if signal == libc::SIGKILL => Cause::Killed,
+            _ => Cause::Crash,
+        };
+        let last_words = place.bury(own);
+        let text = violation.map(|violation| violation.to_string());
+        let how = text.clone().unwrap_or_else(|| exit.to_string());
+        (self.events)(Event::Exit { worker: number, pid, exit, violation: text });
+        if let LastWords::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = last_words {
+            let why = match cause {
+                Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
+                _ => format!("the worker died while it started it: {how}"),
+            };
+            return Err(Error::Instantiate { path: self.job.plugin.clone(), why });
+        }
+        self.deaths += 1;
+        // A poison record costs two deaths, a killed replay of it up to six more.
+        if self.deaths > 10 + 8 * self.plan.workers {
+            return Err(Error::Workers(format!(
+                "{} workers in a row died without finishing anything; the last one: {how}",
+                self.deaths
+            )));
+        }
+        self.ledger.count_restart();
+        self.start_worker(number)
+    }
+
+    /// Ends workers and output, whichever way the job went.
+    fn close(
+        mut self,
+        end: Result<(), Error>,
+        started: Instant,
+    ) -> Result<Account, Box<JobFailed>> {
+        for place in &self.places {
+            if let Some(worker) = &place.worker {
+                // One that cannot hear it is ended below.
+                let _ = worker.handle.send(Request::Stop);
+            }
+        }
+        for place in &mut self.places {
+            if let Some(mut worker) = place.worker.take() {
+                if end.is_err() {
+                    worker.handle.kill();
+                }
+                let (pid, exit) = (worker.handle.pid(), worker.handle.end());
+                (self.events)(Event::Exit { worker: place.number, pid, exit, violation: None });
+            }
+        }
+        self.ledger.close(end, started.elapsed())
+    }
+}
+
+fn after_failure(on_error: OnError) -> AfterFailure {
+    match on_error {
+        OnError::Fail => AfterFailure::Stop,
+        OnError::Skip => AfterFailure::GoOn,
+    }
+}
+
+/// How output is framed, given how the first input is laid out.
+fn framing(job: &Job, format: Format) -> Framing {
+    match (job.to, format) {
+        (Some(crate::job::To::Ndjson), _) | (None, Format::Ndjson) => Framing::Lines,
+        (_, Format::JsonArray) => Framing::Elements,
+        (Some(crate::job::To::Json) | None, Format::JsonSequence | Format::Ndjson) => {
+            Framing::Values
+        }
+    }
+}

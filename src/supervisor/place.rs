@@ -1,0 +1,232 @@
+//! A worker's place: its slots with what is to be done in them, and the process that
+//! does it now. Processes come and go; slots and work stay.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::error::Error;
+use crate::output::Frontier;
+use crate::protocol::{Layout, Process, Request, SLOTS};
+use crate::range::Nonce;
+use crate::slots::{Progress, SupervisorSlot, Yield};
+use crate::worker_handle::{HANDSHAKE, WorkerHandle};
+
+use super::watch::{Judgement, Times, Watch};
+use super::work::{Cause, Work};
+
+/// One worker's place.
+pub(super) struct Place {
+    /// From 0.
+    pub number: usize,
+    pub worker: Option<Worker>,
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    memory: SupervisorSlot,
+    work: Option<Work>,
+}
+
+/// The process that serves a place now.
+pub(super) struct Worker {
+    pub handle: WorkerHandle,
+    /// Tells its words from those of a process that was here before.
+    pub generation: u64,
+    /// It has loaded the plugin.
+    pub online: bool,
+    started: Instant,
+    /// Slots whose attempt is out, in the order in which they were sent.
+    queue: VecDeque<usize>,
+    watch: Option<Watch>,
+    /// Why the supervisor has ended it, if it has.
+    ended: Option<Judgement>,
+}
+
+impl Worker {
+    pub fn new(handle: WorkerHandle, generation: u64) -> Worker {
+        Worker {
+            handle,
+            generation,
+            online: false,
+            started: Instant::now(),
+            queue: VecDeque::new(),
+            watch: None,
+            ended: None,
+        }
+    }
+
+    fn times(&self) -> Times {
+        Times { cpu: self.handle.cpu_time(), now: Instant::now() }
+    }
+
+    /// Ends the process for a reason that its exit status cannot show.
+    fn end_for(&mut self, judgement: Judgement) {
+        self.ended = Some(judgement);
+        self.handle.kill();
+    }
+}
+
+/// What a dead worker was doing, as far as it matters beyond its ranges.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum LastWords {
+    /// It was at a record, or between records.
+    Ordinary,
+    /// It was bringing the plugin to life, and died of it.
+    Instantiating(Cause),
+}
+
+impl Place {
+    pub fn new(number: usize, layout: Layout) -> io::Result<Place> {
+        let slot = |_| Ok(Slot { memory: SupervisorSlot::new(layout)?, work: None });
+        let slots = (0..SLOTS).map(slot).collect::<io::Result<_>>()?;
+        Ok(Place { number, worker: None, slots })
+    }
+
+    /// Copies of the slots' descriptors in the order in which a worker inherits them.
+    pub fn files(&self) -> io::Result<Vec<OwnedFd>> {
+        let files = self.slots.iter().flat_map(|slot| slot.memory.files());
+        files.map(OwnedFd::try_clone).collect()
+    }
+
+    /// Number of ranges that this place has to deal with.
+    pub fn load(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.work.is_some()).count()
+    }
+
+    /// Whether there is a slot for a further range.
+    pub fn has_room(&self) -> bool {
+        self.load() < SLOTS
+    }
+
+    /// Whether a further range would be worked on soon.
+    pub fn is_free(&self) -> bool {
+        self.has_room() && self.worker.as_ref().is_some_and(|worker| worker.online)
+    }
+
+    /// Takes on a range; `bytes` are its contents if they do not lie in a file.
+    pub fn take(&mut self, work: Work, bytes: Option<&[u8]>) -> Result<(), Error> {
+        let slot = self.slots.iter_mut().find(|slot| slot.work.is_none());
+        let slot =
+            slot.ok_or_else(|| Error::Workers("a worker got more than it can hold".into()))?;
+        if let Some(bytes) = bytes {
+            let filled = slot.memory.fill(bytes);
+            filled.map_err(|error| Error::system("hand a range to a worker", error))?;
+        }
+        slot.work = Some(work);
+        Ok(())
+    }
+
+    /// Sends every attempt that may be sent now.
+    pub fn send(&mut self, frontier: &Frontier) {
+        let Some(worker) = self.worker.as_mut().filter(|worker| worker.online) else { return };
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            let Some(work) = &mut slot.work else { continue };
+            if work.attempt().is_some() || !frontier.has_room_for(work.start()) {
+                continue;
+            }
+            slot.memory.ask_to_yield(Yield::No);
+            let process: Process = work.begin(nonce(), index as u8);
+            worker.queue.push_back(index);
+            // A failure means that the worker is gone. That will be heard, and then
+            // the attempt is made again.
+            let _ = worker.handle.send(Request::Process(process));
+        }
+        self.watch_front();
+    }
+
+    /// The slot whose attempt the worker is at.
+    pub fn front(&mut self) -> Option<(&mut Work, &SupervisorSlot)> {
+        let index = *self.worker.as_ref()?.queue.front()?;
+        let slot = self.slots.get_mut(index)?;
+        Some((slot.work.as_mut()?, &slot.memory))
+    }
+
+    /// Forgets the attempt at the front, which was answered, and its range if that
+    /// is done.
+    pub fn answered(&mut self) {
+        let index = self.worker.as_mut().and_then(|worker| {
+            worker.watch = None;
+            worker.queue.pop_front()
+        });
+        if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
+            slot.work.take_if(|work| work.is_done());
+        }
+        self.watch_front();
+    }
+
+    /// Starts watching the attempt that the worker can begin now.
+    fn watch_front(&mut self) {
+        let Some(worker) = &mut self.worker else { return };
+        let front = worker.queue.front().and_then(|index| self.slots.get(*index));
+        let attempt = front.and_then(|slot| slot.work.as_ref()?.attempt());
+        if let Some(attempt) = attempt
+            && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != attempt.nonce)
+        {
+            worker.watch = Some(Watch::new(attempt.nonce, worker.times()));
+        }
+    }
+
+    /// Looks after the worker: has it, or the record that it is at, used up its time?
+    pub fn look(&mut self, timeout: Duration) {
+        let Some(worker) = &mut self.worker else { return };
+        if worker.ended.is_some() {
+            return;
+        }
+        if !worker.online {
+            if worker.started.elapsed() > HANDSHAKE {
+                worker.end_for(Judgement::Stalled);
+            }
+            return;
+        }
+        let front = worker.queue.front().and_then(|index| self.slots.get(*index));
+        let Some(slot) = front else { return };
+        let times = worker.times();
+        let Some(watch) = &mut worker.watch else { return };
+        match watch.look(slot.memory.progress(), times, timeout) {
+            Judgement::Fine => {}
+            Judgement::Ask => slot.memory.ask_to_yield(Yield::Now),
+            reason => worker.end_for(reason),
+        }
+    }
+
+    /// Takes the worker away after its death, and notes for each range what that
+    /// means for it. `own` is the cause if the supervisor did not end it.
+    pub fn bury(&mut self, own: Cause) -> LastWords {
+        let ended = self.worker.take().and_then(|worker| worker.ended);
+        let cause = match ended {
+            Some(Judgement::TimedOut) => Cause::Timeout,
+            Some(Judgement::Stalled) => Cause::Stalled,
+            Some(_) => Cause::Crash,
+            None => own,
+        };
+        let mut last_words = LastWords::Ordinary;
+        for slot in &mut self.slots {
+            let progress = slot.memory.progress();
+            slot.memory.forget_progress();
+            if progress == Progress::Instantiating {
+                last_words = LastWords::Instantiating(cause);
+            }
+            if let Some(work) = &mut slot.work {
+                let offset = match progress {
+                    Progress::Record(offset) => Some(offset),
+                    Progress::Idle | Progress::Instantiating => None,
+                };
+                work.interrupt(offset, cause);
+            }
+        }
+        last_words
+    }
+}
+
+/// A number that a worker can only know by having been told.
+fn nonce() -> Nonce {
+    let mut bytes = [0; 8];
+    // Only an early boot or a very old kernel refuses; then the number is merely
+    // guessable, which costs no safety while every other number is checked too.
+    let _ = getrandom(&mut bytes, GetRandomFlags::empty());
+    Nonce(u64::from_ne_bytes(bytes))
+}

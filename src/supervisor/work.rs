@@ -1,0 +1,226 @@
+//! What is to be done in one slot: a range, how far it is done, and the record in it
+//! that is under suspicion. Plain state; no process and no I/O.
+
+use crate::error::FailureKind;
+use crate::protocol::{Done, End, From, Mode, Process};
+use crate::range::{Nonce, Range};
+use crate::records::Format;
+
+/// How often the replay of a suspect is repeated when a kill that the supervisor did
+/// not send ended it: such a replay proves nothing.
+const REPLAYS: u32 = 5;
+
+/// A range on its way through a slot.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    range: Range,
+    from: From,
+    format: Format,
+    /// Everything before this offset is done.
+    next: u64,
+    suspect: Option<Suspect>,
+    attempt: Option<Attempt>,
+}
+
+/// A record that may have caused a trap, a timeout or a crash.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+struct Suspect {
+    /// Offset of its first byte.
+    offset: u64,
+    /// Replays that were cut short from outside.
+    replays: u32,
+    /// How it failed when it was run alone.
+    convicted: Option<FailureKind>,
+}
+
+/// An attempt that is out: sent, and not answered yet.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct Attempt {
+    pub nonce: Nonce,
+    pub start: u64,
+    pub end: u64,
+    pub mode: Mode,
+}
+
+/// Why a worker died while a record was in progress.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// The record used up its CPU time.
+    Timeout,
+    /// It made no progress for so long that something other than the record must be
+    /// to blame: a stopped process, a starved machine.
+    Stalled,
+    /// Somebody else killed it.
+    Killed,
+    /// The process brought its end about itself.
+    Crash,
+}
+
+impl Work {
+    pub fn new(range: Range, from: From, format: Format) -> Work {
+        Work { range, from, format, next: range.start, suspect: None, attempt: None }
+    }
+
+    /// The place in the input where the rest begins.
+    pub fn start(&self) -> (crate::range::InputId, u64) {
+        (self.range.input, self.next)
+    }
+
+    pub fn attempt(&self) -> Option<Attempt> {
+        self.attempt
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_done(&self) -> bool {
+        self.next == self.range.end
+    }
+
+    /// The next attempt, which counts as sent from now on.
+    pub fn begin(&mut self, nonce: Nonce, slot: u8) -> Process {
+        let (end, mode) = match self.suspect {
+            Some(suspect) if suspect.offset > self.next => (suspect.offset, Mode::Through),
+            Some(Suspect { convicted: Some(kind), .. }) => (self.range.end, Mode::Fail(kind)),
+            Some(_) => (self.range.end, Mode::Alone),
+            None => (self.range.end, Mode::Through),
+        };
+        self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
+        let range = Range { start: self.next, end, ..self.range };
+        Process { nonce, slot, range, from: self.from, format: self.format, mode }
+    }
+
+    /// Takes in the (checked) end of the attempt that is out and gives the stretch
+    /// that it has finished.
+    pub fn advance(&mut self, done: &Done) -> Range {
+        let stretch = Range { start: self.next, end: done.stop, ..self.range };
+        let was_through = self.attempt.is_some_and(|attempt| attempt.mode == Mode::Through);
+        self.attempt = None;
+        self.next = done.stop;
+        if done.end == End::Suspect {
+            self.suspect = Some(Suspect { offset: done.stop, replays: 0, convicted: None });
+        } else if !was_through || self.suspect.is_some_and(|suspect| suspect.offset < self.next) {
+            self.suspect = None;
+        }
+        stretch
+    }
+
+    /// Takes in that the worker died, at the record at `offset` if it was at one.
+    pub fn interrupt(&mut self, offset: Option<u64>, cause: Cause) {
+        let Some(attempt) = self.attempt.take() else { return };
+        // The worker names the record, so it may lie: outside of what it was given
+        // nobody is accused.
+        let Some(offset) = offset.filter(|offset| (attempt.start..attempt.end).contains(offset))
+        else {
+            return;
+        };
+        match (&mut self.suspect, attempt.mode) {
+            (Some(suspect), Mode::Alone) => match cause {
+                Cause::Timeout => suspect.convicted = Some(FailureKind::Timeout),
+                Cause::Crash => suspect.convicted = Some(FailureKind::Crash),
+                Cause::Stalled | Cause::Killed => {
+                    suspect.replays += 1;
+                    if suspect.replays > REPLAYS {
+                        suspect.convicted = Some(FailureKind::Crash);
+                    }
+                }
+            },
+            (_, Mode::Through) if cause != Cause::Stalled => {
+                self.suspect = Some(Suspect { offset, replays: 0, convicted: None });
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::range::InputId;
+
+    fn work() -> Work {
+        let range = Range { input: InputId(0), start: 0, end: 100 };
+        Work::new(range, From::File { index: 0 }, Format::Ndjson)
+    }
+
+    fn begin(work: &mut Work) -> (u64, u64, Mode) {
+        let process = work.begin(Nonce(1), 0);
+        (process.range.start, process.range.end, process.mode)
+    }
+
+    fn done(stop: u64, end: End) -> Done {
+        Done {
+            nonce: Nonce(1),
+            stop,
+            used: 0,
+            dropped: 0,
+            failed: 0,
+            output_bytes: 0,
+            output_records: 0,
+            text_bytes: 0,
+            end,
+        }
+    }
+
+    #[test]
+    fn a_killed_worker_leaves_a_suspect_that_is_tried_alone() {
+        let mut work = work();
+        assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+        work.interrupt(Some(40), Cause::Killed);
+        assert_eq!(begin(&mut work), (0, 40, Mode::Through));
+        work.advance(&done(40, End::Reached));
+        assert_eq!(begin(&mut work), (40, 100, Mode::Alone));
+        work.advance(&done(50, End::Reached));
+        assert_eq!(begin(&mut work), (50, 100, Mode::Through));
+        work.advance(&done(100, End::Reached));
+        assert!(work.is_done());
+    }
+
+    #[test]
+    fn a_suspect_that_does_it_again_is_convicted() {
+        for (cause, kind) in
+            [(Cause::Timeout, FailureKind::Timeout), (Cause::Crash, FailureKind::Crash)]
+        {
+            let mut work = work();
+            begin(&mut work);
+            work.interrupt(Some(0), cause);
+            assert_eq!(begin(&mut work), (0, 100, Mode::Alone));
+            work.interrupt(Some(0), cause);
+            assert_eq!(begin(&mut work), (0, 100, Mode::Fail(kind)));
+            work.advance(&done(10, End::Reached));
+            assert_eq!(begin(&mut work), (10, 100, Mode::Through));
+        }
+    }
+
+    #[test]
+    fn kills_from_outside_convict_nobody_at_once() {
+        let mut work = work();
+        begin(&mut work);
+        work.interrupt(Some(0), Cause::Killed);
+        for _ in 0..=REPLAYS {
+            assert_eq!(begin(&mut work).2, Mode::Alone);
+            work.interrupt(Some(0), Cause::Killed);
+        }
+        assert_eq!(begin(&mut work).2, Mode::Fail(FailureKind::Crash));
+    }
+
+    #[test]
+    fn a_stalled_worker_accuses_no_record_and_a_liar_nobody() {
+        let mut work = work();
+        begin(&mut work);
+        work.interrupt(Some(40), Cause::Stalled);
+        assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+        work.interrupt(Some(100), Cause::Crash);
+        assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+        work.interrupt(None, Cause::Crash);
+        assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+    }
+
+    #[test]
+    fn a_trap_before_a_suspect_replaces_it() {
+        let mut work = work();
+        begin(&mut work);
+        work.interrupt(Some(40), Cause::Crash);
+        assert_eq!(begin(&mut work), (0, 40, Mode::Through));
+        work.advance(&done(20, End::Suspect));
+        assert_eq!(begin(&mut work), (20, 100, Mode::Alone));
+    }
+}

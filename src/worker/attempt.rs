@@ -1,0 +1,234 @@
+//! One attempt at a range: every record of it through the plugin, in order, until
+//! the range, the room, or the supervisor's patience ends.
+
+use crate::error::FailureKind;
+use crate::protocol::{
+    AfterFailure, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start, cut_text,
+};
+use crate::records::{Item, RangeReader, ReadFailed};
+use crate::runtime::{Filter, Loaded, Trapped, Verdict};
+use crate::slots::{Control, Parts, Progress};
+
+use super::Worker;
+use super::output::{NotWritten, Output};
+use super::text::Text;
+
+/// Why the worker cannot go on.
+pub(super) struct Broken {
+    pub what: Fatal,
+    pub text: String,
+}
+
+impl Broken {
+    fn internal(text: &str) -> Broken {
+        Broken { what: Fatal::Internal, text: text.into() }
+    }
+}
+
+impl std::convert::From<ReadFailed> for Broken {
+    fn from(error: ReadFailed) -> Broken {
+        Broken { what: Fatal::Input, text: error.to_string() }
+    }
+}
+
+/// Makes one attempt.
+pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken> {
+    let Worker { start, plugin, instance, slots, inputs, buffer } = worker;
+    let slot = slots.get_mut(usize::from(process.slot));
+    let slot = slot.ok_or_else(|| Broken::internal("there is no such slot"))?;
+    let held = match process.from {
+        From::Slot { base } => process.range.end.checked_sub(base),
+        From::File { .. } => Some(0),
+    };
+    let held = held.ok_or_else(|| Broken::internal("a range lies outside of its slot"))?;
+    let Parts { control, input, text, output } = slot.parts(held as usize);
+    let range = (process.range.start, process.range.end);
+    let max_record = start.max_record;
+    let mut reader = match process.from {
+        From::File { index } => {
+            let file = inputs.get(index as usize);
+            let file = file.ok_or_else(|| Broken::internal("there is no such input"))?;
+            RangeReader::from_file(file, buffer, process.format, range, max_record)
+        }
+        From::Slot { base } => {
+            let bytes = input.get((range.0 - base) as usize..);
+            let bytes =
+                bytes.ok_or_else(|| Broken::internal("a range lies outside of its slot"))?;
+            RangeReader::from_memory(bytes, process.format, range.0, max_record)
+        }
+    };
+    if process.mode == Mode::Alone {
+        *instance = None;
+    }
+    let mut attempt = Attempt {
+        process,
+        start,
+        plugin,
+        instance,
+        control,
+        output: Output::new(output, start.framing),
+        text: Text::new(text),
+        done: Done {
+            nonce: process.nonce,
+            stop: process.range.start,
+            used: 0,
+            dropped: 0,
+            failed: 0,
+            output_bytes: 0,
+            output_records: 0,
+            text_bytes: 0,
+            end: End::Reached,
+        },
+    };
+    loop {
+        let end = match reader.next()? {
+            Item::Record { start, bytes } => attempt.record(start, bytes)?,
+            Item::TooLong { start, end } => attempt.too_long(start, end),
+            Item::End => {
+                attempt.done.stop = process.range.end;
+                Some(End::Reached)
+            }
+            Item::Fault(fault) => {
+                let text = format!("the input changed: at byte {} {fault}", fault.at);
+                return Err(Broken { what: Fatal::Input, text });
+            }
+        };
+        if let Some(end) = end {
+            return Ok(attempt.finish(end));
+        }
+    }
+}
+
+struct Attempt<'a> {
+    process: Process,
+    start: &'a Start,
+    plugin: &'a Loaded,
+    instance: &'a mut Option<Box<dyn Filter>>,
+    control: Control<'a>,
+    output: Output<'a>,
+    text: Text<'a>,
+    done: Done,
+}
+
+impl Attempt<'_> {
+    /// Processes a record. Gives the reason if the attempt ends with (or before) it.
+    fn record(&mut self, offset: u64, record: &[u8]) -> Result<Option<End>, Broken> {
+        let length = record.len() as u64;
+        if let Some(end) = self.has_to_end(record.len()) {
+            return Ok(Some(end));
+        }
+        if let Mode::Fail(kind) = self.process.mode {
+            return Ok(self.fail(kind, offset, length, ""));
+        }
+        let Ok(text) = simdutf8::basic::from_utf8(record) else {
+            return Ok(self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text"));
+        };
+        match self.ask(offset, text)? {
+            Ok(Verdict::Keep) => match self.output.write(record, self.process.format) {
+                Ok(()) => self.done.used += 1,
+                // The room was there before the plugin was asked.
+                Err(NotWritten::Full) => {
+                    return Err(Broken::internal("a record is larger than the output area"));
+                }
+                Err(NotWritten::Malformed(why)) => {
+                    return Ok(self.fail(FailureKind::Malformed, offset, length, why));
+                }
+            },
+            Ok(Verdict::Drop) => self.done.dropped += 1,
+            Ok(Verdict::Reject(why)) => {
+                return Ok(self.fail(FailureKind::Rejected, offset, length, &why));
+            }
+            Err(trapped) if self.process.mode == Mode::Alone => {
+                return Ok(self.fail(trapped.kind, offset, length, &trapped.text));
+            }
+            Err(_) => {
+                // What stands before the suspect is done.
+                self.done.stop = offset;
+                return Ok(Some(End::Suspect));
+            }
+        }
+        Ok(self.went_by(offset + length))
+    }
+
+    fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
+        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
+    }
+
+    /// Whether the attempt has to end before a record of this length. Every attempt
+    /// makes progress: only what comes after its first record can have to wait.
+    fn has_to_end(&self, length: usize) -> Option<End> {
+        if self.records() == 0 {
+            None
+        } else if self.control.asked_to_yield() {
+            Some(End::Yielded)
+        } else if !self.output.has_room_for(length) || !self.text.has_room_for_a_record() {
+            Some(End::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Asks the plugin about a record, in a fresh instance if there is none.
+    fn ask(&mut self, offset: u64, record: &str) -> Result<Result<Verdict, Trapped>, Broken> {
+        let instance = match &mut *self.instance {
+            Some(instance) => instance,
+            none => {
+                self.control.announce(Progress::Instantiating);
+                let made = self.plugin.instantiate();
+                self.control.announce(Progress::Idle);
+                let made = made
+                    .map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })?;
+                none.insert(made)
+            }
+        };
+        self.control.announce(Progress::Record(offset));
+        let verdict = instance.keep(record);
+        self.control.announce(Progress::Idle);
+        if instance.guest().logged() {
+            self.text.write_log(instance.guest());
+        }
+        if verdict.is_err() {
+            *self.instance = None;
+        }
+        Ok(verdict)
+    }
+
+    fn fail(&mut self, kind: FailureKind, offset: u64, length: u64, text: &str) -> Option<End> {
+        self.text.write(&Entry::Failure(Failure {
+            before: self.records(),
+            offset,
+            length,
+            kind,
+            text: cut_text(text, MAX_TEXT).to_owned(),
+        }));
+        self.done.failed += 1;
+        let end = self.went_by(offset + length);
+        match self.start.after_failure {
+            AfterFailure::Stop => Some(End::Failed),
+            AfterFailure::GoOn => end,
+        }
+    }
+
+    /// Notes that everything up to `offset` is done.
+    fn went_by(&mut self, offset: u64) -> Option<End> {
+        self.done.stop = offset;
+        match self.process.mode {
+            Mode::Through => None,
+            Mode::Alone | Mode::Fail(_) => Some(End::Reached),
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.done.used + self.done.dropped + self.done.failed
+    }
+
+    fn finish(self, end: End) -> Done {
+        Done {
+            output_bytes: self.output.bytes(),
+            output_records: self.output.records(),
+            text_bytes: self.text.bytes(),
+            end,
+            ..self.done
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The worker: greet, load the plugin, serve ranges until told to stop.
+
+mod attempt;
+mod output;
+mod text;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::panic::PanicHookInfo;
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, bail};
+
+use crate::descriptors;
+use crate::ipc::{self, Responses};
+use crate::protocol::{
+    Fatal, Layout, MAX_RESPONSE_TEXT, Process, Request, Response, SLOTS, Start, cut_text,
+};
+use crate::runtime::{self, Filter, Loaded};
+use crate::slots::WorkerSlot;
+
+use attempt::Broken;
+
+/// The worker's life.
+pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
+    let artifact = File::from(descriptors::take(descriptors::worker::ARTIFACT)?);
+    let mut memories = Vec::new();
+    for slot in 0..SLOTS {
+        let input = descriptors::take(descriptors::worker::slot(slot))?;
+        let output = descriptors::take(descriptors::worker::slot(slot) + 1)?;
+        memories.push((input, output));
+    }
+    let inputs = inherited_inputs();
+    let (ends, first) = ipc::greet(guard)?;
+    let responses = Arc::new(Mutex::new(ends.responses));
+    report_panics(&responses);
+    let Request::Prepare(layout) = first else { bail!("the first request was no `Prepare`") };
+    let slots = map(memories, layout)?;
+    let Request::Start(start) = ends.requests.recv()? else {
+        bail!("the second request was no `Start`");
+    };
+    let mut worker = match Worker::load(artifact, inputs, slots, start) {
+        Ok(worker) => worker,
+        Err(error) => {
+            let text = format!("{error:#}");
+            return send(&responses, fatal(Fatal::Instantiate, &text));
+        }
+    };
+    send(&responses, Response::Online)?;
+    loop {
+        // An error means that the supervisor is gone: there is nothing to do then.
+        match ends.requests.recv()? {
+            Request::Process(process) => match worker.process(process) {
+                Ok(response) => send(&responses, response)?,
+                Err(broken) => return send(&responses, fatal(broken.what, &broken.text)),
+            },
+            Request::Stop => return Ok(()),
+            Request::Prepare(_) | Request::Start(_) | Request::Compile => {
+                bail!("a request came out of turn");
+            }
+        }
+    }
+}
+
+fn inherited_inputs() -> Vec<File> {
+    (descriptors::worker::INPUTS..)
+        .map_while(|number| descriptors::take(number).ok())
+        .map(File::from)
+        .collect()
+}
+
+fn map(memories: Vec<(OwnedFd, OwnedFd)>, layout: Layout) -> anyhow::Result<Vec<WorkerSlot>> {
+    let mapped: std::io::Result<Vec<_>> =
+        memories.iter().map(|(input, output)| WorkerSlot::map(input, output, layout)).collect();
+    mapped.context("cannot map the slots")
+}
+
+type Channel = Arc<Mutex<Responses>>;
+
+fn send(channel: &Channel, response: Response) -> anyhow::Result<()> {
+    let responses = channel.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(responses.send(response)?)
+}
+
+fn fatal(what: Fatal, text: &str) -> Response {
+    Response::Fatal { what, text: cut_text(text, MAX_RESPONSE_TEXT).to_owned() }
+}
+
+/// Lets a panic of this program be heard: only its place, because its message may
+/// hold bytes of a record.
+fn report_panics(channel: &Channel) {
+    let channel = Arc::clone(channel);
+    std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        if let Ok(responses) = channel.try_lock() {
+            // The process ends either way, and its end will be noticed.
+            let _ = responses.send(fatal(Fatal::Internal, &format!("a panic at {place}")));
+        }
+    }));
+}
+
+/// Everything that a worker has once it is online.
+struct Worker {
+    start: Start,
+    plugin: Loaded,
+    /// The live instance; none before the first record and after a trap.
+    instance: Option<Box<dyn Filter>>,
+    slots: Vec<WorkerSlot>,
+    inputs: Vec<File>,
+    /// Holds pieces of input files; kept to save its allocation.
+    buffer: Vec<u8>,
+}
+
+impl Worker {
+    fn load(
+        artifact: File,
+        inputs: Vec<File>,
+        slots: Vec<WorkerSlot>,
+        start: Start,
+    ) -> anyhow::Result<Worker> {
+        let words = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
+        let engine = runtime::engine().map_err(words)?;
+        let plugin = Loaded::load(&engine, start.abi, artifact, start.memory).map_err(words)?;
+        Ok(Worker { start, plugin, instance: None, slots, inputs, buffer: Vec::new() })
+    }
+
+    fn process(&mut self, process: Process) -> Result<Response, Broken> {
+        attempt::run(self, process).map(Response::Done)
+    }
+}
