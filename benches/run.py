@@ -95,13 +95,13 @@ def main():
     bench.check_outputs(peers)
     runs = bench.alternate(peers, options.rounds)
 
-    session = {"facts": facts, "skipped": skipped, "runs": runs}
-    print(table(session))
-    if others_share(session) > QUIET:
-        print(f"warning: other programs took {others_share(session):.0%} of the cores meanwhile; "
+    trial = {"facts": facts, "skipped": skipped, "runs": runs}
+    print(table(trial))
+    if others_share(trial) > QUIET:
+        print(f"warning: other programs took {others_share(trial):.0%} of the cores meanwhile; "
               "these ratios say little, repeat on a quiet machine", file=sys.stderr)
-    record(options.runs_dir, session)
-    return check_floors(session) if options.check_floors else 0
+    record(options.runs_dir, trial)
+    return check_floors(trial) if options.check_floors else 0
 
 
 def parse_arguments():
@@ -301,10 +301,10 @@ def busy_seconds():
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
-def others_share(session):
+def others_share(trial):
     """The part of all cores, from 0 to 1, that other programs took during the timed runs."""
-    runs = session["runs"]
-    available = sum(run["wall"] for run in runs) * session["facts"]["cores"]
+    runs = trial["runs"]
+    available = sum(run["wall"] for run in runs) * trial["facts"]["cores"]
     return sum(run["others"] for run in runs) / available
 
 
@@ -325,32 +325,32 @@ def first_line(command):
     return done.stdout.partition("\n")[0]
 
 
-def walls(session):
+def walls(trial):
     """Program -> its wall times in seconds, in the order of PEERS."""
     times = {}
     for peer in PEERS:
-        if found := [run["wall"] for run in session["runs"] if run["program"] == peer.name]:
+        if found := [run["wall"] for run in trial["runs"] if run["program"] == peer.name]:
             times[peer.name] = found
     return times
 
 
-def table(session):
-    """The figures of one session as a markdown table."""
-    times = walls(session)
+def table(trial):
+    """The figures of one trial as a markdown table."""
+    times = walls(trial)
     native = statistics.median(times[REFERENCE])
-    megabytes = session["facts"]["bytes"] / 1e6
+    megabytes = trial["facts"]["bytes"] / 1e6
     lines = [
         "| program | median s | min s | spread | CPU s | MB/s | ratio to native |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for peer in PEERS:
         if peer.name not in times:
-            lines.append(f"| {peer.what} | skipped: {session['skipped'][peer.name]} | | | | | |")
+            lines.append(f"| {peer.what} | skipped: {trial['skipped'][peer.name]} | | | | | |")
             continue
         wall = times[peer.name]
         median = statistics.median(wall)
         cpu = statistics.median(
-            run["user"] + run["sys"] for run in session["runs"] if run["program"] == peer.name
+            run["user"] + run["sys"] for run in trial["runs"] if run["program"] == peer.name
         )
         spread = (max(wall) - min(wall)) / median
         lines.append(
@@ -360,44 +360,44 @@ def table(session):
     return "\n".join(lines)
 
 
-def record(runs_dir, session):
-    """Adds the session to today's raw figures, and writes today's tables anew beside them."""
+def record(runs_dir, trial):
+    """Adds the trial to today's raw figures, and writes today's tables anew beside them."""
     runs_dir.mkdir(parents=True, exist_ok=True)
-    raw = runs_dir / f"{session['facts']['date'][:10]}.json"
-    sessions = json.loads(raw.read_text()) if raw.exists() else []
-    sessions.append(session)
-    raw.write_text(as_json(sessions))
-    raw.with_suffix(".md").write_text("\n".join(map(section, sessions)))
+    raw = runs_dir / f"{trial['facts']['date'][:10]}.json"
+    trials = json.loads(raw.read_text()) if raw.exists() else []
+    trials.append(trial)
+    raw.write_text(as_json(trials))
+    raw.with_suffix(".md").write_text("\n".join(map(section, trials)))
     print(f"raw figures: {raw}", file=sys.stderr)
 
 
-def as_json(sessions):
+def as_json(trials):
     """JSON with one run a line: readable, and a later run changes no earlier line."""
     blocks = []
-    for session in sessions:
-        head = {key: value for key, value in session.items() if key != "runs"}
+    for trial in trials:
+        head = {key: value for key, value in trial.items() if key != "runs"}
         head = json.dumps(head, indent=2).removesuffix("\n}")
-        runs = ",\n".join("    " + json.dumps(run) for run in session["runs"])
+        runs = ",\n".join("    " + json.dumps(run) for run in trial["runs"])
         blocks.append(f'{head},\n  "runs": [\n{runs}\n  ]\n}}')
     return "[\n" + ",\n".join(blocks) + "\n]\n"
 
 
-def section(session):
-    facts = session["facts"]
+def section(trial):
+    facts = trial["facts"]
     load = ", ".join(map(str, facts["load before"]))
     return f"""## {facts["date"]}, commit {facts["commit"]}
 
 {facts["records"]:,} events, {facts["bytes"] / 1e6:.0f} MB; {facts["rounds"]} rounds. \
 {facts["cpu"]}, {facts["cores"]} cores, {facts["memory"]}, {facts["kernel"]}; \
-{facts["rustc"]}; node {facts["node"]}. Load before the run: {load}; other programs took {others_share(session):.0%} of the cores during it.
+{facts["rustc"]}; node {facts["node"]}. Load before the run: {load}; other programs took {others_share(trial):.0%} of the cores during it.
 
-{table(session)}
+{table(trial)}
 """
 
 
-def check_floors(session):
+def check_floors(trial):
     """0 if every promise is kept, otherwise 1; a promise that cannot be checked is not kept."""
-    times = walls(session)
+    times = walls(trial)
     broken = 0
     for floor in FLOORS:
         missing = [name for name in (floor.peer, floor.other) if name not in times]

@@ -190,14 +190,15 @@ impl Guard {
         &self.path
     }
 
-    /// Passes a worker's responses to `hear` until the worker (`process`, a pidfd)
-    /// is gone or is cut off, which is the last thing heard.
+    /// Passes a worker's responses to `hear` until the worker (`pid`, watched through
+    /// its pidfd `process`) is gone or is cut off, which is the last thing heard.
     pub fn stand(
         self,
         process: BorrowedFd<'_>,
+        pid: u32,
         mut hear: impl FnMut(Heard) -> Result<(), Violation>,
     ) {
-        let violation = self.pass_on(process, &mut hear).err();
+        let violation = self.pass_on(process, pid, &mut hear).err();
         // Nobody is left to be told if this is refused.
         let _ = hear(Heard::Closed(violation));
     }
@@ -205,9 +206,10 @@ impl Guard {
     fn pass_on(
         &self,
         process: BorrowedFd<'_>,
+        pid: u32,
         hear: &mut impl FnMut(Heard) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
-        let Some(connection) = self.accept(process) else { return Ok(()) };
+        let Some(connection) = self.accept(process, pid) else { return Ok(()) };
         let Ok((sender, receiver)) = ipc::channel::<Response>() else { return Ok(()) };
         let inner = Inner { sender: sender.to_opaque().to(), receiver };
         let mut packet = [0; MAX_RESPONSE];
@@ -228,13 +230,15 @@ impl Guard {
     }
 
     /// The worker's connection; `None` if it died before it made one.
-    fn accept(&self, process: BorrowedFd<'_>) -> Option<OwnedFd> {
+    fn accept(&self, process: BorrowedFd<'_>, pid: u32) -> Option<OwnedFd> {
         loop {
             if ready(self.listener.as_fd(), process) == Ready::Gone {
                 return None;
             }
             match accept_with(&self.listener, SocketFlags::CLOEXEC) {
-                Ok(connection) => return Some(connection),
+                // Whoever else found the way here is not listened to.
+                Ok(connection) if is_from(&connection, pid) => return Some(connection),
+                Ok(_) => {}
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(_) => return None,
             }
@@ -275,6 +279,11 @@ fn check(packet: &[u8; MAX_RESPONSE], length: usize) -> Result<&[u8], Violation>
         return Err(Violation::Headers);
     }
     Ok(message)
+}
+
+fn is_from(connection: &OwnedFd, pid: u32) -> bool {
+    let peer = rustix::net::sockopt::socket_peercred(connection);
+    peer.is_ok_and(|peer| u32::try_from(peer.pid.as_raw_nonzero().get()) == Ok(pid))
 }
 
 #[derive(Copy, Clone, PartialEq, Eq)]

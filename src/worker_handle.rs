@@ -103,9 +103,9 @@ impl WorkerHandle {
             killed: false,
             exit: None,
         };
-        let unread = Arc::clone(&handle.unread);
+        let (unread, pid) = (Arc::clone(&handle.unread), handle.pid());
         let thread = std::thread::Builder::new().name("guard".into()).spawn(move || {
-            guard.stand(process.as_fd(), |heard| {
+            guard.stand(process.as_fd(), pid, |heard| {
                 if matches!(heard, Heard::Response(_))
                     && unread.fetch_add(1, Ordering::Relaxed) >= MAX_UNREAD
                 {

@@ -3,6 +3,7 @@
 
 pub mod report;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -212,6 +213,9 @@ fn settle(arguments: Arguments) -> Result<Request, Error> {
             OnErrorChoice::Skip => OnError::Skip,
         })
         .order(if arguments.unordered { Order::Any } else { Order::Input });
+    if arguments.inputs.is_empty() && std::io::stdin().is_terminal() && !arguments.quiet {
+        report::note("reading records from the terminal; Ctrl-D ends them");
+    }
     for input in arguments.inputs {
         builder =
             builder.input(if input.as_os_str() == "-" { Input::Stdin } else { Input::Path(input) });

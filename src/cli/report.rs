@@ -24,6 +24,11 @@ pub fn refuse(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
+/// Says something that is neither good nor bad.
+pub fn note(text: &str) {
+    eprintln!("host: {text}");
+}
+
 /// Talks to the user about one run.
 pub struct Reporter {
     looks: Looks,

@@ -31,7 +31,7 @@ use crate::worker_handle::{Exit, WorkerHandle};
 
 use answer::Rules;
 use commit::Ledger;
-use place::{LastWords, Place, Worker};
+use place::{Death, Place, Worker};
 use work::{Cause, Work};
 
 /// The size of a range for large inputs, in bytes.
@@ -371,11 +371,12 @@ impl Supervisor<'_> {
             Exit::Signal(signal) if signal == libc::SIGKILL => Cause::Killed,
             _ => Cause::Crash,
         };
-        let last_words = place.bury(own);
+        let said = worker.last_words.take();
+        let death = place.bury(own);
         let text = violation.map(|violation| violation.to_string());
-        let how = text.clone().unwrap_or_else(|| exit.to_string());
+        let how = text.clone().or(said).unwrap_or_else(|| exit.to_string());
         (self.events)(Event::Exit { worker: number, pid, exit, violation: text });
-        if let LastWords::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = last_words {
+        if let Death::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = death {
             let why = match cause {
                 Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
                 _ => format!("the worker died while it started it: {how}"),

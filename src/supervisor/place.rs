@@ -44,6 +44,8 @@ pub(super) struct Worker {
     watch: Option<Watch>,
     /// Why the supervisor has ended it, if it has.
     ended: Option<Judgement>,
+    /// What it said before it ended itself.
+    pub last_words: Option<String>,
 }
 
 impl Worker {
@@ -56,6 +58,7 @@ impl Worker {
             queue: VecDeque::new(),
             watch: None,
             ended: None,
+            last_words: None,
         }
     }
 
@@ -72,7 +75,7 @@ impl Worker {
 
 /// What a dead worker was doing, as far as it matters beyond its ranges.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum LastWords {
+pub(super) enum Death {
     /// It was at a record, or between records.
     Ordinary,
     /// It was bringing the plugin to life, and died of it.
@@ -195,7 +198,7 @@ impl Place {
 
     /// Takes the worker away after its death, and notes for each range what that
     /// means for it. `own` is the cause if the supervisor did not end it.
-    pub fn bury(&mut self, own: Cause) -> LastWords {
+    pub fn bury(&mut self, own: Cause) -> Death {
         let ended = self.worker.take().and_then(|worker| worker.ended);
         let cause = match ended {
             Some(Judgement::TimedOut) => Cause::Timeout,
@@ -203,12 +206,12 @@ impl Place {
             Some(_) => Cause::Crash,
             None => own,
         };
-        let mut last_words = LastWords::Ordinary;
+        let mut death = Death::Ordinary;
         for slot in &mut self.slots {
             let progress = slot.memory.progress();
             slot.memory.forget_progress();
             if progress == Progress::Instantiating {
-                last_words = LastWords::Instantiating(cause);
+                death = Death::Instantiating(cause);
             }
             if let Some(work) = &mut slot.work {
                 let offset = match progress {
@@ -218,7 +221,7 @@ impl Place {
                 work.interrupt(offset, cause);
             }
         }
-        last_words
+        death
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::FailureKind;
 use crate::protocol::{Done, End, From, Mode, Process};
-use crate::range::{Nonce, Range};
+use crate::range::{InputId, Nonce, Range};
 use crate::records::Format;
 
 /// How often the replay of a suspect is repeated when a kill that the supervisor did
@@ -62,7 +62,7 @@ impl Work {
     }
 
     /// The place in the input where the rest begins.
-    pub fn start(&self) -> (crate::range::InputId, u64) {
+    pub fn start(&self) -> (InputId, u64) {
         (self.range.input, self.next)
     }
 
@@ -134,7 +134,6 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::range::InputId;
 
     fn work() -> Work {
         let range = Range { input: InputId(0), start: 0, end: 100 };
