@@ -131,5 +131,5 @@ fn close_from(first: i32) {
     // SAFETY: the process has just begun; nothing in it owns a descriptor beyond the
     // inherited ones, which have smaller numbers. Kernels before 5.9 lack the call;
     // then descriptors that others forgot to mark close-on-exec stay open.
-    unsafe { libc::close_range(first, u32::MAX, 0) };
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
 }

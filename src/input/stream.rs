@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memchr::memrchr;
 use rustix::buffer::spare_capacity;
@@ -19,6 +19,8 @@ use crate::records::{CHUNK, Fault, Format, JsonSplitter, Splitter, Step};
 /// A stream that gives nothing for this long has its whole records passed on, so
 /// that a slow source does not wait for a range to fill.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The same for one that gives a little all the time: no record waits longer.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 pub(super) fn cut(
     opened: &Opened,
@@ -28,8 +30,16 @@ pub(super) fn cut(
 ) -> Result<(), Stopped> {
     // Fewer and larger reads, where the stream is a pipe and the system allows it.
     let _ = fcntl_setpipe_size(file, 1 << 20);
-    let mut cutter =
-        StreamCutter { opened, file, rules, out, held: Vec::new(), base: 0, last: false };
+    let mut cutter = StreamCutter {
+        opened,
+        file,
+        rules,
+        out,
+        held: Vec::new(),
+        base: 0,
+        last: false,
+        since: Instant::now(),
+    };
     let Beginning { format, start } = cutter.beginning()?;
     out.send(Cut::Begin { format })?;
     cutter.forget_before(start);
@@ -59,6 +69,8 @@ struct StreamCutter<'a> {
     base: u64,
     /// The stream has ended.
     last: bool,
+    /// When a range was last sent.
+    since: Instant,
 }
 
 impl StreamCutter<'_> {
@@ -102,7 +114,8 @@ impl StreamCutter<'_> {
                 boundary = self.pass_over(&mut boundaries)?;
                 continue;
             }
-            if boundary > self.base && !self.wait(Some(PAUSE))? {
+            let whole = boundary > self.base;
+            if whole && (self.since.elapsed() > PATIENCE || !self.wait(Some(PAUSE))?) {
                 self.emit(boundary)?;
             }
             self.read()?;
@@ -184,6 +197,7 @@ impl StreamCutter<'_> {
         let bytes = std::mem::replace(&mut self.held, rest);
         let range = Range { input: self.opened.id(), start: self.base, end: boundary };
         self.base = boundary;
+        self.since = Instant::now();
         self.out.send(Cut::Range { range, source: Source::Bytes(bytes) })
     }
 

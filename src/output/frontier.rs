@@ -12,6 +12,8 @@ use crate::records::Fault;
 
 /// What a waiting range counts for besides its output, in bytes.
 const OVERHEAD: u64 = 4096;
+/// What a failure or a line of log counts for besides its text, in bytes.
+const ENTRY: usize = 64;
 
 /// What was announced by the input and is to be committed in its turn.
 #[derive(Debug)]
@@ -46,8 +48,13 @@ impl Finished {
         self.used + self.dropped + self.failures.len() as u64
     }
 
+    /// Bytes that it holds, about.
     fn weight(&self) -> u64 {
-        self.output.len() as u64 + OVERHEAD
+        let failures = self.failures.iter().map(|failure| failure.text.len());
+        let log = self.log.iter().map(|(_, line)| line.len());
+        let entries = (self.failures.len() + self.log.len()) * ENTRY;
+        let text: usize = failures.chain(log).sum();
+        (self.output.len() + entries + text) as u64 + OVERHEAD
     }
 }
 
