@@ -24,6 +24,11 @@ pub fn refuse(error: &Error) -> ExitCode {
     ExitCode::from(error.exit_code())
 }
 
+fn count(number: u64, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
 /// Says something that is neither good nor bad.
 pub fn note(text: &str) {
     eprintln!("host: {text}");
@@ -112,9 +117,9 @@ impl Reporter {
         eprintln!("host: {account}");
         if account.log_lines > 0 && self.looks.plugin_log == PluginLog::None {
             eprintln!(
-                "  the plugin logged {} line(s), which may hold private data: \
-                 --plugin-log stderr shows them",
-                account.log_lines
+                "  the plugin logged {}, which may hold private data: --plugin-log stderr shows \
+                 them",
+                count(account.log_lines, "line")
             );
         }
     }
@@ -122,9 +127,9 @@ impl Reporter {
     /// Tells that the job is done, but not well.
     pub fn too_many_failures(&self, account: &Account) -> ExitCode {
         eprintln!(
-            "{ERROR}error:{ERROR:#} {} record(s) failed, more than --max-errors accepts; the \
-             output is whole without them",
-            account.skipped
+            "{ERROR}error:{ERROR:#} {} failed, more than --max-errors accepts; the output is \
+             whole without",
+            count(account.skipped, "record")
         );
         ExitCode::from(4)
     }
@@ -149,8 +154,9 @@ impl Reporter {
         }
         if let Output::Path(path) = job.output()
             && code == 1
+            && path.exists()
         {
-            eprintln!("  {} was not touched", printable(&path.display().to_string()));
+            eprintln!("  {} is as it was", printable(&path.display().to_string()));
         }
         if code != 2 {
             self.done(&failed.account);
