@@ -47,11 +47,12 @@ pub(crate) struct Artifact {
 /// worker cannot do its work.
 pub(crate) fn prepare(path: &Path, directory: &SocketDirectory) -> Result<Artifact, Error> {
     let unusable = |why: String| Error::Plugin { path: path.to_owned(), why };
-    let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
-    let metadata = file.metadata().map_err(|error| unusable(error.to_string()))?;
+    // Opening a pipe would wait for its writer.
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
     if !metadata.is_file() {
         return Err(unusable("it is not a file".into()));
     }
+    let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
     if metadata.len() > MAX_PLUGIN {
         return Err(unusable(format!("it is larger than {} MiB", MAX_PLUGIN >> 20)));
     }

@@ -45,7 +45,7 @@ pub enum Error {
     #[error("{0}")]
     Record(Box<RecordFailure>),
     /// An input broke off, changed or lost its structure while it was read.
-    #[error("cannot read {name} on: {source}")]
+    #[error("cannot go on reading {name}: {source}")]
     ReadInput {
         /// The input as the user named it.
         name: String,

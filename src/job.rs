@@ -280,8 +280,9 @@ impl JobBuilder {
         if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
             return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");
         }
-        if job.limits.timeout < Duration::from_millis(1) {
-            return usage("a record must have at least 1 ms (--timeout)");
+        let day = Duration::from_secs(24 * 60 * 60);
+        if !(Duration::from_millis(1)..=30 * day).contains(&job.limits.timeout) {
+            return usage("a record must have 1 ms to 30 days (--timeout)");
         }
         if matches!(job.max_errors, MaxErrors::Percent(share) if !(0.0..=100.0).contains(&share)) {
             return usage("a share of failed records must be 0% to 100% (--max-errors)");

@@ -5,6 +5,8 @@ mod cli;
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use cli::{Request, report::Reporter};
 
 fn main() -> ExitCode {
@@ -13,6 +15,7 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(code) => return code,
     };
+    allow_descriptors();
     let Request { job, looks } = request;
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
@@ -26,4 +29,12 @@ fn main() -> ExitCode {
         }
         Err(failed) => reporter.failed(&job, &failed),
     }
+}
+
+/// Raises this process's limit on descriptors to what it is allowed: each worker takes
+/// about ten of them.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // If it stays as it is, that is enough for most jobs.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -50,7 +50,8 @@ fn the_account_is_as_shown() {
         .output()
         .unwrap();
     let shown = blocks("text").into_iter().find(|block| block.starts_with("host:")).unwrap();
-    let without_time = |line: &str| line.rsplit_once("; ").unwrap().0.to_owned();
+    // How many workers were needed and how long it took may differ.
+    let counts = |line: &str| line.rsplitn(3, "; ").nth(2).unwrap().to_owned();
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(without_time(&told), without_time(&shown));
+    assert_eq!(counts(&told), counts(&shown));
 }

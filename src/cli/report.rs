@@ -127,8 +127,8 @@ impl Reporter {
     /// Tells that the job is done, but not well.
     pub fn too_many_failures(&self, account: &Account) -> ExitCode {
         eprintln!(
-            "{ERROR}error:{ERROR:#} {} failed, more than --max-errors accepts; the output is \
-             whole without",
+            "{ERROR}error:{ERROR:#} {} failed, more than --max-errors accepts; everything \
+             else is in the output",
             count(account.skipped, "record")
         );
         ExitCode::from(4)

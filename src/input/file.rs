@@ -6,10 +6,10 @@ use std::os::unix::fs::FileExt;
 
 use memchr::memchr;
 
-use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, beginning};
+use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
 use crate::error::Error;
 use crate::range::Range;
-use crate::records::{CHUNK, Format, JsonSplitter, Step};
+use crate::records::{BOM, CHUNK, Format, JsonSplitter, Step};
 
 pub(super) fn cut(
     opened: &Opened,
@@ -40,17 +40,22 @@ struct FileCutter<'a> {
 
 impl FileCutter<'_> {
     fn beginning(&self) -> Result<Beginning, Stopped> {
-        let mut buffer = Vec::new();
-        loop {
-            let held = buffer.len();
-            buffer.resize(held + 4096, 0);
-            let read = self.read(&mut buffer[held..], held as u64)?;
-            buffer.truncate(held + read);
-            let last = buffer.len() as u64 >= self.length;
-            if let Some(found) = beginning(self.opened, self.rules.from, &buffer, last) {
+        let mut buffer = vec![0; CHUNK];
+        let length = self.length.min(BOM.len() as u64) as usize;
+        let read = self.read(&mut buffer[..length], 0)?;
+        let mut at = if &buffer[..read] == BOM { BOM.len() as u64 } else { 0 };
+        if is_ndjson(self.opened, self.rules) {
+            return Ok(Beginning { format: Format::Ndjson, start: at });
+        }
+        while at < self.length {
+            let wanted = (self.length - at).min(CHUNK as u64) as usize;
+            let read = self.read(&mut buffer[..wanted], at)?;
+            if let Some(found) = json_beginning(at, &buffer[..read]) {
                 return Ok(found);
             }
+            at += read as u64;
         }
+        Ok(Beginning { format: Format::JsonSequence, start: at })
     }
 
     /// Ranges of lines: a jump, then the next newline.

@@ -17,9 +17,9 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::Error;
 use crate::range::{InputId, Range};
-use crate::records::{BOM, Fault, Format};
+use crate::records::{Fault, Format};
 
-pub(crate) use open::{Inputs, Opened};
+pub(crate) use open::{Identity, Inputs, Opened};
 
 /// What the cutter says next about the input, in order.
 #[derive(Debug)]
@@ -158,26 +158,20 @@ struct Beginning {
     start: u64,
 }
 
-/// Judges an input by its name, the user's word and its first bytes; `None` if
-/// more bytes are needed (`last`: there are none).
-fn beginning(opened: &Opened, from: Option<From>, bytes: &[u8], last: bool) -> Option<Beginning> {
-    if bytes.len() < BOM.len() && BOM.starts_with(bytes) && !last {
-        return None;
-    }
-    let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
-    let from = from.unwrap_or_else(|| opened.format_by_name());
-    if from == From::Ndjson {
-        return Some(Beginning { format: Format::Ndjson, start: start as u64 });
-    }
-    let space =
-        bytes[start..].iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-    match space {
-        Some(space) if bytes[start + space] == b'[' => {
-            let start = (start + space + 1) as u64;
-            Some(Beginning { format: Format::JsonArray, start })
-        }
-        Some(_) => Some(Beginning { format: Format::JsonSequence, start: start as u64 }),
-        None if last => Some(Beginning { format: Format::JsonSequence, start: start as u64 }),
-        None => None,
-    }
+/// The format of an input by the user's word or its name; JSON is one of two, which
+/// [`json_beginning`] tells.
+fn is_ndjson(opened: &Opened, rules: &CutRules) -> bool {
+    rules.from.unwrap_or_else(|| opened.format_by_name()) == From::Ndjson
+}
+
+/// Which of the JSON formats begins with these bytes, the first of which stands at
+/// offset `at`; `None` if they are white space.
+fn json_beginning(at: u64, bytes: &[u8]) -> Option<Beginning> {
+    let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n');
+    let first = bytes.iter().position(|byte| !space(byte))?;
+    let start = at + first as u64;
+    Some(match bytes[first] {
+        b'[' => Beginning { format: Format::JsonArray, start: start + 1 },
+        _ => Beginning { format: Format::JsonSequence, start },
+    })
 }

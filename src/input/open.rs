@@ -1,9 +1,9 @@
 //! Opens inputs and tells what they are before anything starts.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, FileTypeExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::From;
@@ -25,6 +25,20 @@ pub(crate) struct Opened {
     id: InputId,
     input: Input,
     kind: Kind,
+    identity: Identity,
+}
+
+/// Which file something is, whatever its name.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub fn of(metadata: &Metadata) -> Identity {
+        Identity { device: metadata.dev(), inode: metadata.ino() }
+    }
 }
 
 /// What an input turned out to be.
@@ -47,12 +61,12 @@ impl Inputs {
         let mut opened = Vec::with_capacity(inputs.len());
         let mut regular = 0;
         for (place, input) in inputs.iter().enumerate() {
-            let kind = open(input, &mut regular)?;
+            let (kind, identity) = open(input, &mut regular)?;
             let id =
                 InputId(u32::try_from(place).map_err(|_| {
                     Error::Usage("more inputs than this program can number".into())
                 })?);
-            opened.push(Opened { id, input: input.clone(), kind });
+            opened.push(Opened { id, input: input.clone(), kind, identity });
         }
         Ok(Inputs(opened))
     }
@@ -64,6 +78,11 @@ impl Inputs {
     /// What a message calls this input.
     pub fn name(&self, id: InputId) -> String {
         self.0.get(id.index()).map_or_else(String::new, |opened| opened.input.to_string())
+    }
+
+    /// Which files are read.
+    pub fn identities(&self) -> Vec<Identity> {
+        self.0.iter().map(|opened| opened.identity).collect()
     }
 
     /// Bytes of all inputs together; `None` if that of one is not known beforehand.
@@ -117,37 +136,37 @@ impl Opened {
     }
 }
 
-fn open(input: &Input, regular: &mut u32) -> Result<Kind, Error> {
+fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
     let file = match input {
         Input::Path(path) => open_path(path)?,
         Input::Stdin => stdin()?,
     };
     let unreadable = |source| Error::Input { name: input.to_string(), source };
     let metadata = file.metadata().map_err(unreadable)?;
+    let identity = Identity::of(&metadata);
     let kind = metadata.file_type();
     if kind.is_dir() {
         return Err(unreadable(io::Error::other(
             "it is a directory; name the files in it (DIR/*.json)",
         )));
     }
-    if kind.is_socket() {
-        return Ok(Kind::Stream(file));
+    // Files of /proc and the like say that they are empty and are not. Standard input
+    // may be a file that somebody has read the beginning of.
+    let begins_here = rustix::fs::tell(&file).is_ok_and(|at| at == 0);
+    if !kind.is_file() || metadata.len() == 0 || !begins_here {
+        return Ok((Kind::Stream(file), identity));
     }
-    // Files of /proc and the like say that they are empty and are not.
-    if !kind.is_file() || metadata.len() == 0 {
-        return Ok(Kind::Stream(file));
-    }
-    let mut first = [0; 4];
+    let mut first = [0; FIRST_BYTES];
     let read = file.read_at(&mut first, 0).map_err(unreadable)?;
     if let Some(error) = compressed(&first[..read]) {
         return Err(unreadable(error));
     }
     if *regular as usize == MAX_INHERITED {
-        return Ok(Kind::Later);
+        return Ok((Kind::Later, identity));
     }
     let index = *regular;
     *regular += 1;
-    Ok(Kind::Regular { file, length: metadata.len(), index })
+    Ok((Kind::Regular { file, length: metadata.len(), index }, identity))
 }
 
 fn open_path(path: &Path) -> Result<File, Error> {
@@ -167,6 +186,9 @@ fn stdin() -> Result<File, Error> {
     }
     Ok(file)
 }
+
+/// So many bytes tell a compressed file.
+pub(super) const FIRST_BYTES: usize = 4;
 
 /// An error for bytes that begin a compressed file.
 pub(super) fn compressed(first: &[u8]) -> Option<io::Error> {

@@ -2,7 +2,6 @@
 //! stream pauses, and travel with the cut.
 
 use std::fs::File;
-use std::io;
 use std::time::{Duration, Instant};
 
 use memchr::memrchr;
@@ -11,10 +10,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, beginning, open};
+use super::open::{FIRST_BYTES, compressed};
+use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
 use crate::error::Error;
 use crate::range::Range;
-use crate::records::{CHUNK, Fault, Format, JsonSplitter, Splitter, Step};
+use crate::records::{BOM, CHUNK, Fault, Format, JsonSplitter, Splitter, Step};
 
 /// A stream that gives nothing for this long has its whole records passed on, so
 /// that a slow source does not wait for a range to fill.
@@ -75,24 +75,32 @@ struct StreamCutter<'a> {
 
 impl StreamCutter<'_> {
     fn beginning(&mut self) -> Result<Beginning, Stopped> {
-        loop {
+        while self.held.len() < FIRST_BYTES && !self.last {
             self.read()?;
-            if let Some(error) = open::compressed(&self.held) {
-                let error = Error::Input { name: self.opened.name(), source: error };
-                return self.out.fail(error);
-            }
-            if let Some(found) = beginning(self.opened, self.rules.from, &self.held, self.last) {
+        }
+        if let Some(source) = compressed(&self.held) {
+            let name = self.opened.name();
+            // What came before this input may have been written already.
+            return self.out.fail(match self.opened.id().index() {
+                0 => Error::Input { name, source },
+                _ => Error::ReadInput { name, source },
+            });
+        }
+        if self.held.starts_with(BOM) {
+            self.forget_before(BOM.len() as u64);
+        }
+        if is_ndjson(self.opened, self.rules) {
+            return Ok(Beginning { format: Format::Ndjson, start: self.base });
+        }
+        loop {
+            if let Some(found) = json_beginning(self.base, &self.held) {
                 return Ok(found);
             }
-            // White space without end before a JSON text: only its length matters,
-            // and it cannot be a byte order mark any more.
-            if self.held.len() as u64 > self.rules.max_record {
-                let error = io::Error::other(format!(
-                    "its first {} bytes are nothing but white space",
-                    self.held.len()
-                ));
-                return self.out.fail(Error::Input { name: self.opened.name(), source: error });
+            self.forget_before(self.base + self.held.len() as u64);
+            if self.last {
+                return Ok(Beginning { format: Format::JsonSequence, start: self.base });
             }
+            self.read()?;
         }
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::input::Identity;
 use crate::job::Output;
 use crate::protocol::Framing;
 
@@ -25,16 +26,18 @@ pub(crate) struct Sink {
 impl Sink {
     /// Opens the output.
     ///
+    /// `inputs` are the files that are read: none of them may be written.
+    ///
     /// # Errors
-    /// It cannot be written, or another run is writing it.
-    pub fn open(output: &Output) -> Result<Sink, Error> {
+    /// It cannot be written, another run is writing it, or it is an input.
+    pub fn open(output: &Output, inputs: &[Identity]) -> Result<Sink, Error> {
         let (file, rename) = match output {
             Output::Stdout => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned();
                 let stdout = stdout.map_err(|error| Error::system("use standard output", error))?;
                 (File::from(stdout), None)
             }
-            Output::Path(path) => open_path(path)
+            Output::Path(path) => open_path(path, inputs)
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
         };
         Ok(Sink { file, rename, framing: None, empty: true, bytes: 0 })
@@ -105,7 +108,7 @@ impl Sink {
     }
 }
 
-fn open_path(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
+fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
     // A device or a pipe keeps its name and is written directly.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return Ok((OpenOptions::new().write(true).open(path)?, None));
@@ -113,11 +116,11 @@ fn open_path(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    // Through a link, the file that it points to is replaced and the link stays.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
     let mut partial_name = OsString::from(name);
     partial_name.push(".partial");
-    // Through a link, the file that it points to is replaced and the link stays.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let partial = path.with_file_name(partial_name);
     // Not truncated before it is locked: another run may be writing it.
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
@@ -130,6 +133,13 @@ fn open_path(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
             )));
         }
         Err(TryLockError::Error(error)) => return Err(error),
+    }
+    if inputs.contains(&Identity::of(&file.metadata()?)) {
+        return Err(io::Error::other(format!(
+            "{}, which is written until the output is whole, is an input of this job; rename it, \
+             or choose another output",
+            partial.display()
+        )));
     }
     file.set_len(0)?;
     // It keeps the permissions of the file that it will replace.

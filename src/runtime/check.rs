@@ -51,12 +51,28 @@ fn binary(plugin: &[u8]) -> Result<Vec<u8>, String> {
         text.is_some_and(|text| matches!(text.trim_start().as_bytes(), [b'(' | b';', ..]));
     match text {
         Some(text) if looks_like_text => {
-            wat::parse_str(text).map_err(|error| format!("its text has an error: {error}"))
+            wat::parse_str(text).map_err(|error| text_error(&error.to_string()))
         }
         _ if plugin.is_empty() => Err("it is empty".into()),
         _ => Err("it is no WebAssembly: neither a module or component (which begins with the \
                   bytes 00 61 73 6d) nor text (which begins with a parenthesis)"
             .into()),
+    }
+}
+
+/// The first line of wat's message and the place from its picture of the text, which
+/// is `--> NAME:LINE:COLUMN`.
+fn text_error(message: &str) -> String {
+    let what = message.lines().next().unwrap_or(message);
+    let place = message.lines().find_map(|line| {
+        let mut parts = line.trim().strip_prefix("--> ")?.rsplitn(3, ':');
+        Some((parts.next()?, parts.next()?))
+    });
+    match place {
+        Some((column, line)) => {
+            format!("its text has an error at line {line}, column {column}: {what}")
+        }
+        None => format!("its text has an error: {what}"),
     }
 }
 

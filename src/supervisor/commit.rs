@@ -31,12 +31,13 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub fn open(job: &Job, inputs: Arc<Inputs>, workers: usize) -> Result<Ledger, Error> {
+    pub fn open(job: &Job, inputs: Arc<Inputs>) -> Result<Ledger, Error> {
+        let sink = Sink::open(&job.output, &inputs.identities())?;
         Ok(Ledger {
             job: job.clone(),
             inputs,
-            sink: Sink::open(&job.output)?,
-            account: Account { workers, ..Account::default() },
+            sink,
+            account: Account::default(),
             framing: None,
             records: 0,
             covered: 0,
@@ -52,6 +53,10 @@ impl Ledger {
     /// How the output is framed; known before the first range.
     pub fn framing(&self) -> Framing {
         self.framing.unwrap_or(Framing::Values)
+    }
+
+    pub fn count_worker(&mut self) {
+        self.account.workers += 1;
     }
 
     pub fn count_restart(&mut self) {

@@ -85,7 +85,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let directory = SocketDirectory::new()?;
     let artifact = compile::prepare(&job.plugin, &directory)?;
     let plan = Plan::new(job, &inputs);
-    let ledger = Ledger::open(job, Arc::clone(&inputs), plan.workers)?;
+    let ledger = Ledger::open(job, Arc::clone(&inputs))?;
     let cutter = input::start(&inputs, plan.cut_rules(job))?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
@@ -205,9 +205,8 @@ impl Supervisor<'_> {
 
     /// Whether something can be done with a further cut.
     fn wants_cuts(&self) -> bool {
-        // Before the first range there are no places yet.
-        self.places.is_empty()
-            || (self.frontier.has_room() && self.places.iter().any(Place::is_free))
+        self.frontier.has_room()
+            && (self.places.len() < self.plan.workers || self.places.iter().any(Place::is_free))
     }
 
     fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {
@@ -219,18 +218,15 @@ impl Supervisor<'_> {
             }
             Cut::Range { range, source } => {
                 self.frontier.expect(Expected::Range(range));
-                self.start_workers()?;
+                self.start_another()?;
                 let (from, bytes) = match source {
                     Source::File { index } => (From::File { index }, None),
                     Source::Bytes(bytes) => (From::Slot { base: range.start }, Some(bytes)),
                 };
                 let work = Work::new(range, from, self.format);
-                // The first range comes before any worker is online.
-                let place = self
-                    .places
-                    .iter_mut()
-                    .filter(|place| place.has_room())
-                    .min_by_key(|place| (!place.is_free(), place.load()));
+                // A worker that has just been started for it is not online yet.
+                let with_room = self.places.iter_mut().filter(|place| place.has_room());
+                let place = with_room.min_by_key(|place| (place.load(), !place.is_free()));
                 let place = place.ok_or_else(|| Error::Workers("no worker has room".into()))?;
                 place.take(work, bytes.as_deref())?;
             }
@@ -241,18 +237,18 @@ impl Supervisor<'_> {
         Ok(())
     }
 
-    /// Starts all workers, when there is something to do for the first time.
-    fn start_workers(&mut self) -> Result<(), Error> {
-        if !self.places.is_empty() {
+    /// Starts a further worker, unless all are there or one is idle.
+    fn start_another(&mut self) -> Result<(), Error> {
+        let idle = |place: &Place| place.is_free() && place.load() == 0;
+        let number = self.places.len();
+        if number == self.plan.workers || self.places.iter().any(idle) {
             return Ok(());
         }
-        for number in 0..self.plan.workers {
-            let place = Place::new(number, self.plan.layout)
-                .map_err(|error| Error::system("make shared memory for a worker", error))?;
-            self.places.push(place);
-            self.start_worker(number)?;
-        }
-        Ok(())
+        let place = Place::new(number, self.plan.layout)
+            .map_err(|error| Error::system("make shared memory for a worker", error))?;
+        self.places.push(place);
+        self.ledger.count_worker();
+        self.start_worker(number)
     }
 
     fn start_worker(&mut self, number: usize) -> Result<(), Error> {
@@ -409,7 +405,8 @@ impl Supervisor<'_> {
         }
         for place in &mut self.places {
             if let Some(mut worker) = place.worker.take() {
-                if end.is_err() {
+                // One that is still starting would not hear that it should stop.
+                if end.is_err() || !worker.online {
                     worker.handle.kill();
                 }
                 let (pid, exit) = (worker.handle.pid(), worker.handle.end());

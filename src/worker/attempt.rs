@@ -184,7 +184,9 @@ impl Attempt<'_> {
         self.control.announce(Progress::Record(offset));
         let verdict = instance.keep(record);
         self.control.announce(Progress::Idle);
-        if instance.guest().logged() {
+        // A suspect will be run again, and say it again.
+        let again = verdict.is_err() && self.process.mode == Mode::Through;
+        if !again && instance.guest().logged() {
             self.text.write_log(instance.guest());
         }
         if verdict.is_err() {

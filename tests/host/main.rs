@@ -1,0 +1,23 @@
+//! The program from end to end: each test runs it as a user does and asserts on what a
+//! user sees (output bytes, exit code, message, account).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed, helpers included"
+)]
+
+mod account;
+mod cli;
+mod failures;
+mod faults;
+mod formats;
+mod inputs;
+mod limits;
+mod order;
+mod outputs;
+mod plugins;
+mod real_data;
+mod reference;
+mod run;
+mod wat;
