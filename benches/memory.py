@@ -81,6 +81,8 @@ def parse_arguments():
     parser.add_argument("--check", action="store_true",
                         help="exit 1 unless 1 GB and 5 GB differ by 10 %% at most and no run needs "
                              "more than 256 MiB; what was not measured counts as broken")
+    parser.add_argument("--with", dest="arguments", type=str.split, default=[], metavar="ARGUMENTS",
+                        help='further arguments for host, such as "--window 8MiB"')
     parser.add_argument("--plugin", type=Path, default=ROOT / "plugins/filter/filter.wasm")
     parser.add_argument("--bin-dir", type=Path, help="build nothing; take DIR/host and DIR/examples/events")
     parser.add_argument("--dir", type=Path, default=ROOT / "target/bench", help="where input goes (target/bench)")
@@ -135,7 +137,7 @@ def measure(options, bin_dir, source):
     """One run. All figures in bytes but for the counts and the seconds."""
     arguments, stdin, generator = source.start()
     command = [bin_dir / "host", "--plugin", options.plugin, "--workers", str(options.workers),
-               *arguments, "-o", "/dev/null"]
+               *options.arguments, *arguments, "-o", "/dev/null"]
     began = time.monotonic()
     child = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     if generator:
@@ -306,6 +308,8 @@ def machine_facts(options):
         "rustc": first_line(["rustc", "--version"]),
         "plugin": options.plugin.name,
         "workers": options.workers,
+        "arguments": " ".join(options.arguments),
+        "load before": [round(load, 2) for load in os.getloadavg()],
         "rounds": options.rounds,
     }
 
@@ -329,11 +333,13 @@ def record(runs_dir, trial):
 def section(trial):
     facts = trial["facts"]
     verdicts = "\n".join(f"* {text}" for text, _ in check(trial))
+    given = f" and {facts['arguments']}" if facts["arguments"] else ""
+    load = ", ".join(map(str, facts["load before"]))
     return f"""## Memory, {facts["date"]}, commit {facts["commit"]}
 
-{facts["workers"]} workers, {facts["plugin"]}, output to /dev/null; {facts["rounds"]} rounds, of which the \
+{facts["workers"]} workers, {facts["plugin"]}{given}, output to /dev/null; {facts["rounds"]} rounds, of which the \
 highest is shown. {facts["cpu"]}, {facts["cores"]} cores, {facts["memory"]}, {facts["kernel"]}; {facts["rustc"]}. \
-What is counted is told at the top of `benches/memory.py`.
+Load before the run: {load}. What is counted is told at the top of `benches/memory.py`.
 
 {table(trial)}
 

@@ -3,7 +3,7 @@
 //! asks ([`prepare`]) and what the compile worker does ([`serve`]).
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -58,7 +58,7 @@ pub(crate) fn prepare(path: &Path, directory: &SocketDirectory) -> Result<Artifa
     }
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
-        match compile_once(&file, attempt as u64, directory)? {
+        match compile_once(&file, metadata.len(), attempt as u64, directory)? {
             Attempt::Compiled(artifact) => return Ok(artifact),
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
@@ -76,7 +76,12 @@ enum Attempt {
     Died(String),
 }
 
-fn compile_once(file: &File, number: u64, directory: &SocketDirectory) -> Result<Attempt, Error> {
+fn compile_once(
+    file: &File,
+    length: u64,
+    number: u64,
+    directory: &SocketDirectory,
+) -> Result<Attempt, Error> {
     let system = |error| Error::system("hand the plugin to its compile worker", error);
     let plugin = file.try_clone().map_err(system)?;
     let artifact = slots::handover("artifact").map_err(system)?;
@@ -113,12 +118,15 @@ fn compile_once(file: &File, number: u64, directory: &SocketDirectory) -> Result
         };
         worker.read_one();
         match response {
-            Response::Hello { requests } => {
+            Response::Hello { requests } if !worker.is_connected() => {
                 limit = LIMIT;
                 let layout = Layout { input: 0, output: 0 };
-                // A failure means that it is gone; the guard will say so.
-                let _ = worker.connect(directory, requests, layout);
-                let _ = worker.send(Request::Compile);
+                if worker.connect(directory, &requests, layout).is_err() {
+                    // It is gone, which the guard will say, or has to go.
+                    worker.kill();
+                    continue;
+                }
+                let _ = worker.send(Request::Compile { length });
             }
             Response::Compiled(compiled) => {
                 return sealed(worker, artifact, compiled).map(Attempt::Compiled);
@@ -130,7 +138,7 @@ fn compile_once(file: &File, number: u64, directory: &SocketDirectory) -> Result
             Response::Fatal { text, .. } => {
                 return Ok(Attempt::Died(format!("it said: {}", printable(&text))));
             }
-            Response::Online | Response::Done(_) => {
+            Response::Hello { .. } | Response::Online | Response::Done(_) => {
                 return Ok(Attempt::Died("it sent an answer that nobody asked for".into()));
             }
         }
@@ -159,16 +167,17 @@ fn read_report(report: OwnedFd) -> String {
 
 /// The compile worker: greet, compile, answer, end.
 pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
-    let mut plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
+    let plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
     let mut artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
     let mut report = File::from(descriptors::take(descriptors::compile::REPORT)?);
     let (ends, _prepare) = ipc::greet(guard)?;
-    let Request::Compile = ends.requests.recv()? else {
+    let Request::Compile { length } = ends.requests.recv()? else {
         anyhow::bail!("a compile worker only compiles");
     };
     let made = (|| {
-        let mut bytes = Vec::new();
-        plugin.read_to_end(&mut bytes).context("cannot read the plugin")?;
+        // By place: one that was killed may have left the file at its end.
+        let mut bytes = vec![0; usize::try_from(length)?];
+        plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
         let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
         let made = match runtime::compile(&engine, &bytes) {
             Ok((abi, code)) => {

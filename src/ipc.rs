@@ -13,17 +13,20 @@
 //! the message (packet less these 16); the message. Longer messages come in several
 //! packets, which no response needs.
 
-use std::io;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
+use rustix::cmsg_space;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, listen,
-    recv, socket_with,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix,
+    SocketFlags, SocketType, accept_with, bind, connect, listen, recv, sendmsg, socket_with,
 };
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Serialize, Serializer};
@@ -46,8 +49,17 @@ impl SocketDirectory {
     /// Makes one under `$XDG_RUNTIME_DIR`, the temporary directory or `/tmp`,
     /// whichever comes first that can be used.
     pub fn new() -> Result<SocketDirectory, Error> {
+        // ipc-channel puts servers of its own there (see `sender_over`).
+        let temporary = std::env::temp_dir();
+        if temporary.as_os_str().len() > MAX_DIRECTORY {
+            let trouble = io::Error::other(format!(
+                "{} is too long for a socket's address; set TMPDIR to a shorter path",
+                temporary.display()
+            ));
+            return Err(Error::system("use the temporary directory", trouble));
+        }
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let places = [runtime, Some(std::env::temp_dir()), Some("/tmp".into())];
+        let places = [runtime, Some(temporary), Some("/tmp".into())];
         let mut trouble = io::Error::from(io::ErrorKind::NotFound);
         for place in places.into_iter().flatten().filter(|place| place.is_absolute()) {
             // tempfile makes directories with mode 0700.
@@ -74,10 +86,12 @@ impl SocketDirectory {
     /// Whether a name that a worker sent lies in this directory, where its own
     /// server must be.
     fn holds(&self, name: &str) -> bool {
-        let inside = Path::new(name).strip_prefix(self.path());
-        inside.is_ok_and(|rest| {
-            rest.components().all(|part| matches!(part, std::path::Component::Normal(_)))
-        })
+        let Ok(inside) = Path::new(name).strip_prefix(self.path()) else { return false };
+        let mut parts = inside.components();
+        // ipc-channel gives each server a directory of its own; what lies directly in
+        // ours is a guard's.
+        inside.components().count() == 2
+            && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
     }
 }
 
@@ -85,18 +99,45 @@ impl SocketDirectory {
 pub(crate) struct Requests(IpcSender<Request>);
 
 impl Requests {
-    /// Connects to the server that a worker's `Hello` named.
-    pub fn connect(directory: &SocketDirectory, name: String) -> io::Result<Requests> {
-        if !directory.holds(&name) {
+    /// Connects to the server that a worker's `Hello` named, at once or not at all.
+    ///
+    /// ipc-channel's own way would wait for ever at a server whose queue is full, panic
+    /// at a name with a zero byte, and forget its descriptor when it is refused.
+    pub fn connect(directory: &SocketDirectory, name: &str) -> io::Result<Requests> {
+        if !directory.holds(name) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        IpcSender::connect(name).map(Requests)
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        connect(&socket, &SocketAddrUnix::new(name)?)?;
+        fcntl_setfl(&socket, OFlags::empty())?;
+        sender_over(&socket).map(Requests)
     }
 
     /// Sends one request. An error means that the worker is gone.
     pub fn send(&self, request: Request) -> Result<(), ipc_channel::IpcError> {
         self.0.send(request)
     }
+}
+
+/// Makes a connected socket a sender, in the way in which ipc-channel passes senders
+/// between processes: as a descriptor in a message, here to ourselves.
+fn sender_over(socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
+    let (server, name) = IpcOneShotServer::<IpcSender<Request>>::new()?;
+    let courier =
+        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    connect(&courier, &SocketAddrUnix::new(name)?)?;
+    // In the message a sender is its place among the descriptors.
+    let message = [0_u8];
+    let headers = [HEADERS + message.len(), message.len()].map(usize::to_ne_bytes);
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut descriptors = SendAncillaryBuffer::new(&mut space);
+    let passed = [socket.as_fd()];
+    descriptors.push(SendAncillaryMessage::ScmRights(&passed));
+    let packet = [&headers[0], &headers[1], &message[..]].map(IoSlice::new);
+    sendmsg(&courier, &packet, &mut descriptors, SendFlags::NOSIGNAL)?;
+    let (_, sender) = server.accept().map_err(io::Error::other)?;
+    Ok(sender)
 }
 
 /// A worker's two ends.

@@ -92,6 +92,11 @@ pub struct Limits {
     pub max_record: u64,
 }
 
+/// Bytes of finished ranges that may wait, for each worker. Enough that a worker which
+/// is late by a few ranges stops nobody; and the peak of memory, which this is most of,
+/// is the same for a gigabyte and for a terabyte.
+const WINDOW: u64 = 4 << 20;
+
 /// One run, validated. Made by [`Job::builder`].
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -104,7 +109,8 @@ pub struct Job {
     pub(crate) workers: usize,
     /// `None`: by the size of the input.
     pub(crate) range_size: Option<u64>,
-    pub(crate) window: u64,
+    /// `None`: by the number of workers.
+    pub(crate) window: Option<u64>,
     pub(crate) on_error: OnError,
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
@@ -123,7 +129,7 @@ impl Job {
                 order: Order::Input,
                 workers: default_workers(),
                 range_size: None,
-                window: 64 << 20,
+                window: None,
                 on_error: OnError::Fail,
                 max_errors: MaxErrors::Count(0),
                 limits: Limits {
@@ -133,6 +139,10 @@ impl Job {
                 },
             },
         }
+    }
+
+    pub(crate) fn window(&self) -> u64 {
+        self.window.unwrap_or(WINDOW * self.workers as u64)
     }
 
     /// The plugin's file.
@@ -217,10 +227,10 @@ impl JobBuilder {
         self
     }
 
-    /// How many bytes of finished ranges may wait for an earlier one; default:
-    /// 64 MiB.
+    /// How many bytes of finished ranges may wait for an earlier one; default: 4 MiB
+    /// for each worker.
     pub fn window(mut self, bytes: u64) -> Self {
-        self.job.window = bytes;
+        self.job.window = Some(bytes);
         self
     }
 

@@ -32,8 +32,9 @@ pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
 pub(crate) enum Request {
     /// First of all: completes the handshake and says how the slots are laid out.
     Prepare(Layout),
-    /// To a compile worker: compile the plugin that was handed over.
-    Compile,
+    /// To a compile worker: compile the plugin that was handed over, which has so many
+    /// bytes.
+    Compile { length: u64 },
     /// Load the plugin; what holds for every range.
     Start(Start),
     /// Process a range.

@@ -125,6 +125,11 @@ impl WorkerHandle {
         self.child.id()
     }
 
+    /// Whether it has greeted and been answered.
+    pub fn is_connected(&self) -> bool {
+        self.requests.is_some()
+    }
+
     /// Has to be called for each response taken, so that floods are told from answers.
     pub fn read_one(&self) {
         self.unread.fetch_sub(1, Ordering::Relaxed);
@@ -134,7 +139,7 @@ impl WorkerHandle {
     pub fn connect(
         &mut self,
         directory: &SocketDirectory,
-        name: String,
+        name: &str,
         layout: Layout,
     ) -> io::Result<()> {
         if self.has_ended(Duration::ZERO) {

@@ -86,9 +86,10 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", help_heading = "Workers")]
     range_size: Option<ByteSize>,
 
-    /// Bytes of finished output that may wait for an earlier range
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Workers")]
-    window: ByteSize,
+    /// Bytes of finished output that may wait for an earlier range [default: 4MiB for
+    /// each worker]
+    #[arg(long, value_name = "SIZE", help_heading = "Workers")]
+    window: Option<ByteSize>,
 
     /// What to do when a record fails: end the job there, or leave the record out
     #[arg(
@@ -203,7 +204,6 @@ pub fn request() -> Result<Request, ExitCode> {
 
 fn settle(arguments: Arguments) -> Result<Request, Error> {
     let mut builder = Job::builder(arguments.plugin)
-        .window(arguments.window.as_u64())
         .memory(arguments.memory.as_u64())
         .timeout(arguments.timeout)
         .max_record(arguments.max_record.as_u64())
@@ -237,6 +237,9 @@ fn settle(arguments: Arguments) -> Result<Request, Error> {
     }
     if let Some(workers) = arguments.workers {
         builder = builder.workers(workers);
+    }
+    if let Some(size) = arguments.window {
+        builder = builder.window(size.as_u64());
     }
     if let Some(size) = arguments.range_size {
         builder = builder.range_size(size.as_u64());

@@ -96,7 +96,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         plan,
         events,
         places: Vec::new(),
-        frontier: Frontier::new(job.order, job.window),
+        frontier: Frontier::new(job.order, job.window()),
         ledger,
         sender,
         generation: FIRST_GENERATION,
@@ -287,7 +287,7 @@ impl Supervisor<'_> {
         };
         worker.handle.read_one();
         match response {
-            Response::Hello { requests } => {
+            Response::Hello { requests } if !worker.handle.is_connected() => {
                 let start = Start {
                     abi: self.artifact.abi,
                     memory: self.job.limits.memory,
@@ -295,8 +295,13 @@ impl Supervisor<'_> {
                     after_failure: after_failure(self.job.on_error),
                     framing: self.ledger.framing(),
                 };
-                // Failures mean that it is gone, which will be heard.
-                let _ = worker.handle.connect(&self.directory, requests, self.plan.layout);
+                let layout = self.plan.layout;
+                if worker.handle.connect(&self.directory, &requests, layout).is_err() {
+                    // It is gone, which will be heard, or has named what is not its own.
+                    worker.handle.kill();
+                    return Ok(());
+                }
+                // A failure means that it is gone, which will be heard.
                 let _ = worker.handle.send(Request::Start(start));
                 Ok(())
             }
@@ -318,7 +323,7 @@ impl Supervisor<'_> {
             }
             // Its end follows, and is dealt with like any other.
             Response::Fatal { .. } => Ok(()),
-            Response::Online | Response::Compiled(_) => {
+            Response::Hello { .. } | Response::Online | Response::Compiled(_) => {
                 let violation = Violation::Answer("it sent an answer that nobody asked for");
                 self.replace(said.place, Some(violation))
             }

@@ -55,7 +55,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
                 Err(broken) => return send(&responses, fatal(broken.what, &broken.text)),
             },
             Request::Stop => return Ok(()),
-            Request::Prepare(_) | Request::Start(_) | Request::Compile => {
+            Request::Prepare(_) | Request::Start(_) | Request::Compile { .. } => {
                 bail!("a request came out of turn");
             }
         }
