@@ -21,6 +21,9 @@ use crate::records::{Fault, Format};
 
 pub(crate) use open::{Identity, Inputs, Opened};
 
+/// Cuts that may wait to be taken.
+const QUEUE: usize = 4;
+
 /// What the cutter says next about the input, in order.
 #[derive(Debug)]
 pub(crate) enum Cut {
@@ -68,6 +71,7 @@ pub enum From {
 /// The cutter's thread. Dropping it ends the thread and waits for that.
 pub(crate) struct Cutter {
     cuts: Option<Receiver<Cut>>,
+    spare: Sender<Vec<u8>>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,6 +80,12 @@ impl Cutter {
     /// Where the cuts arrive; closed after the last one.
     pub fn cuts(&self) -> Option<&Receiver<Cut>> {
         self.cuts.as_ref()
+    }
+
+    /// Where buffers of streams go back when their bytes are no longer needed, so that
+    /// the same few are used from the first to the last byte.
+    pub fn spare(&self) -> Sender<Vec<u8>> {
+        self.spare.clone()
     }
 
     /// Forgets the receiver once it is closed and empty.
@@ -99,7 +109,8 @@ impl Drop for Cutter {
 /// Starts cutting `inputs` by `rules`.
 pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Error> {
     // Cuts of streams carry their bytes, so only a few may wait.
-    let (sender, cuts) = bounded(4);
+    let (sender, cuts) = bounded(QUEUE);
+    let (spare, buffers) = bounded(QUEUE);
     let stop = eventfd(0, EventfdFlags::CLOEXEC)
         .map(Arc::new)
         .map_err(|error| Error::system("make an eventfd", error.into()))?;
@@ -107,7 +118,7 @@ pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Err
     let thread = std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let out = Out { sender, stopped };
+            let out = Out { sender, buffers, stopped };
             for opened in inputs.iter() {
                 if cut(opened, &rules, &out).is_err() {
                     return;
@@ -115,7 +126,7 @@ pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Err
             }
         })
         .map_err(|error| Error::system("start the input thread", error))?;
-    Ok(Cutter { cuts: Some(cuts), stop, thread: Some(thread) })
+    Ok(Cutter { cuts: Some(cuts), spare, stop, thread: Some(thread) })
 }
 
 /// Nobody wants further cuts: the job is over, or this input failed.
@@ -124,6 +135,8 @@ struct Stopped;
 /// The cutter's way out.
 struct Out {
     sender: Sender<Cut>,
+    /// Buffers to be used again.
+    buffers: Receiver<Vec<u8>>,
     stopped: Arc<OwnedFd>,
 }
 

@@ -201,12 +201,25 @@ impl StreamCutter<'_> {
         if length == 0 {
             return Ok(());
         }
-        let rest = self.held.split_off(length);
+        let mut rest = self.fresh_buffer();
+        rest.extend_from_slice(&self.held[length..]);
+        self.held.truncate(length);
         let bytes = std::mem::replace(&mut self.held, rest);
         let range = Range { input: self.opened.id(), start: self.base, end: boundary };
         self.base = boundary;
         self.since = Instant::now();
         self.out.send(Cut::Range { range, source: Source::Bytes(bytes) })
+    }
+
+    /// An empty buffer with room for an ordinary range: one that was used before, unless
+    /// a long record has made it large.
+    fn fresh_buffer(&self) -> Vec<u8> {
+        let room = self.rules.range_size as usize + 2 * CHUNK;
+        let used = self.out.buffers.try_recv().ok().filter(|used| used.capacity() <= 2 * room);
+        let mut buffer = used.unwrap_or_default();
+        buffer.clear();
+        buffer.reserve(room);
+        buffer
     }
 
     fn forget_before(&mut self, offset: u64) {

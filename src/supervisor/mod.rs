@@ -98,6 +98,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         places: Vec::new(),
         frontier: Frontier::new(job.order, job.window()),
         ledger,
+        spare: cutter.spare(),
         sender,
         generation: FIRST_GENERATION,
         deaths: 0,
@@ -155,6 +156,8 @@ struct Supervisor<'a> {
     places: Vec<Place>,
     frontier: Frontier,
     ledger: Ledger,
+    /// Takes buffers back to the cutter.
+    spare: Sender<Vec<u8>>,
     sender: Sender<FromWorker>,
     generation: u64,
     /// Deaths of workers since a range was last finished.
@@ -229,6 +232,10 @@ impl Supervisor<'_> {
                 let place = with_room.min_by_key(|place| (place.load(), !place.is_free()));
                 let place = place.ok_or_else(|| Error::Workers("no worker has room".into()))?;
                 place.take(work, bytes.as_deref())?;
+                if let Some(bytes) = bytes {
+                    // Where there are enough it is freed.
+                    let _ = self.spare.try_send(bytes);
+                }
             }
             Cut::TooLong { range } => self.frontier.expect(Expected::TooLong(range)),
             Cut::Fault { input, fault } => self.frontier.expect(Expected::Fault { input, fault }),
