@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let mut deaths = 0;
     let account = host::run(&job, &mut |event| match event {
-        Event::Online { worker, pid } => {
+        Event::Online { worker, pid, .. } => {
             println!("worker {worker} (process {pid}) is online");
             if deaths == 0 {
                 deaths += 1; // the first one is killed as soon as it is there

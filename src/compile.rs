@@ -3,6 +3,7 @@
 //! asks ([`prepare`]) and what the compile worker does ([`serve`]).
 
 use std::fs::File;
+use std::hash::RandomState;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
@@ -20,6 +21,7 @@ use crate::protocol::{
 };
 use crate::roles::Role;
 use crate::runtime;
+use crate::sandbox::{self, Locked, Plan, Policy, Sandbox};
 use crate::slots;
 use crate::text::printable;
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
@@ -28,6 +30,8 @@ use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 const RESTARTS: usize = 5;
 /// How long compiling may take: large components need a minute on a slow machine.
 const LIMIT: Duration = Duration::from_secs(600);
+/// Data that a compile worker may have, in bytes: large components take a third of it.
+const MEMORY: u64 = 4 << 30;
 /// The largest plugin, in bytes.
 const MAX_PLUGIN: u64 = 256 << 20;
 /// The longest report that is shown, in bytes.
@@ -37,6 +41,8 @@ const MAX_REPORT: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Artifact {
     pub abi: Abi,
+    /// In bytes.
+    pub length: u64,
     pub file: OwnedFd,
 }
 
@@ -45,7 +51,11 @@ pub(crate) struct Artifact {
 /// # Errors
 /// [`Error::Plugin`] in words for its author; [`Error::Workers`] if the compile
 /// worker cannot do its work.
-pub(crate) fn prepare(path: &Path, directory: &SocketDirectory) -> Result<Artifact, Error> {
+pub(crate) fn prepare(
+    path: &Path,
+    sandbox: Sandbox,
+    directory: &SocketDirectory,
+) -> Result<Artifact, Error> {
     let unusable = |why: String| Error::Plugin { path: path.to_owned(), why };
     // Opening a pipe would wait for its writer.
     let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
@@ -58,7 +68,7 @@ pub(crate) fn prepare(path: &Path, directory: &SocketDirectory) -> Result<Artifa
     }
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
-        match compile_once(&file, metadata.len(), attempt as u64, directory)? {
+        match compile_once(&file, metadata.len(), attempt as u64, sandbox.plan(), directory)? {
             Attempt::Compiled(artifact) => return Ok(artifact),
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
@@ -80,6 +90,7 @@ fn compile_once(
     file: &File,
     length: u64,
     number: u64,
+    sandbox: Plan,
     directory: &SocketDirectory,
 ) -> Result<Attempt, Error> {
     let system = |error| Error::system("hand the plugin to its compile worker", error);
@@ -98,6 +109,7 @@ fn compile_once(
     })?;
     let started = Instant::now();
     let mut limit = HANDSHAKE;
+    let mut locked = false;
     loop {
         let left = (started + limit).saturating_duration_since(Instant::now());
         let response = match heard.recv_timeout(left) {
@@ -121,12 +133,30 @@ fn compile_once(
             Response::Hello { requests } if !worker.is_connected() => {
                 limit = LIMIT;
                 let layout = Layout { input: 0, output: 0 };
-                if worker.connect(directory, &requests, layout).is_err() {
+                let prepare = Request::Prepare { layout, sandbox, memory: MEMORY };
+                if worker.connect(directory, &requests, prepare).is_err() {
                     // It is gone, which the guard will say, or has to go.
                     worker.kill();
-                    continue;
                 }
+            }
+            Response::Locked { layers } if !locked => {
+                locked = true;
+                let missing = sandbox.demanded.without(layers);
+                if !missing.is_empty() {
+                    return Err(Error::Sandbox { why: missing.to_string() });
+                }
+                if let Err(why) = sandbox::verify(worker.pid(), layers, Locked::Compiling) {
+                    // If it is gone, that is why the kernel does not know it.
+                    if worker.has_ended(Duration::ZERO) {
+                        continue;
+                    }
+                    return Err(Error::Sandbox { why });
+                }
+                // A failure means that it is gone, which the guard will say.
                 let _ = worker.send(Request::Compile { length });
+            }
+            Response::Fatal { what: Fatal::Sandbox, text } => {
+                return Err(Error::Sandbox { why: printable(&text) });
             }
             Response::Compiled(compiled) => {
                 return sealed(worker, artifact, compiled).map(Attempt::Compiled);
@@ -138,7 +168,10 @@ fn compile_once(
             Response::Fatal { text, .. } => {
                 return Ok(Attempt::Died(format!("it said: {}", printable(&text))));
             }
-            Response::Hello { .. } | Response::Online | Response::Done(_) => {
+            Response::Hello { .. }
+            | Response::Locked { .. }
+            | Response::Online
+            | Response::Done(_) => {
                 return Ok(Attempt::Died("it sent an answer that nobody asked for".into()));
             }
         }
@@ -155,7 +188,7 @@ fn sealed(worker: WorkerHandle, file: OwnedFd, compiled: Compiled) -> Result<Art
     if u64::try_from(length).ok() != Some(compiled.artifact) {
         return Err(Error::Workers("the compile worker left less than it said".into()));
     }
-    Ok(Artifact { abi: compiled.abi, file })
+    Ok(Artifact { abi: compiled.abi, length: compiled.artifact, file })
 }
 
 /// The compile worker's words about a plugin, made fit to be shown.
@@ -165,40 +198,58 @@ fn read_report(report: OwnedFd) -> String {
     printable(&String::from_utf8_lossy(&bytes[..read]))
 }
 
-/// The compile worker: greet, compile, answer, end.
+/// The compile worker: greet, lock itself, compile, answer, end.
 pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
-    let mut artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
-    let mut report = File::from(descriptors::take(descriptors::compile::REPORT)?);
-    let (ends, _prepare) = ipc::greet(guard)?;
+    let artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
+    let report = File::from(descriptors::take(descriptors::compile::REPORT)?);
+    let (ends, first) = ipc::greet(guard)?;
+    let Request::Prepare { sandbox, memory, .. } = first else {
+        anyhow::bail!("the first request was no `Prepare`");
+    };
+    // What these need of the system they can get only now.
+    let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    std::hint::black_box(RandomState::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {
+        Ok(layers) => ends.responses.send(Response::Locked { layers })?,
+        Err(missing) => {
+            let text = cut_text(&missing.to_string(), MAX_RESPONSE_TEXT).to_owned();
+            return Ok(ends.responses.send(Response::Fatal { what: Fatal::Sandbox, text })?);
+        }
+    }
     let Request::Compile { length } = ends.requests.recv()? else {
         anyhow::bail!("a compile worker only compiles");
     };
-    let made = (|| {
-        // By place: one that was killed may have left the file at its end.
-        let mut bytes = vec![0; usize::try_from(length)?];
-        plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
-        let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let made = match runtime::compile(&engine, &bytes) {
-            Ok((abi, code)) => {
-                artifact.write_all(&code).context("no memory for the compiled plugin")?;
-                Ok(Compiled { abi, artifact: code.len() as u64 })
-            }
-            Err(why) => {
-                report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
-                Err(Response::Fatal { what: Fatal::Plugin, text: String::new() })
-            }
-        };
-        anyhow::Ok(made)
-    })();
-    ends.responses.send(match made {
-        Ok(Ok(compiled)) => Response::Compiled(compiled),
-        Ok(Err(refused)) => refused,
-        Err(error) => {
-            let text = format!("{error:#}");
-            let text = cut_text(&text, MAX_RESPONSE_TEXT).to_owned();
-            Response::Fatal { what: Fatal::Internal, text }
-        }
-    })?;
+    // With its number of threads known it need not ask the system for it.
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let made = compile(&engine, &plugin, length, artifact, report);
+    ends.responses.send(made.unwrap_or_else(|error| {
+        let text = cut_text(&format!("{error:#}"), MAX_RESPONSE_TEXT).to_owned();
+        Response::Fatal { what: Fatal::Internal, text }
+    }))?;
     Ok(())
+}
+
+/// Compiles a plugin into the artifact, or writes to the report why it cannot be.
+fn compile(
+    engine: &runtime::Engine,
+    plugin: &File,
+    length: u64,
+    mut artifact: File,
+    mut report: File,
+) -> anyhow::Result<Response> {
+    // By place: one that was killed may have left the file at its end.
+    let mut bytes = vec![0; usize::try_from(length)?];
+    plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
+    match runtime::compile(engine, &bytes) {
+        Ok((abi, code)) => {
+            artifact.write_all(&code).context("no memory for the compiled plugin")?;
+            Ok(Response::Compiled(Compiled { abi, artifact: code.len() as u64 }))
+        }
+        Err(why) => {
+            report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
+            Ok(Response::Fatal { what: Fatal::Plugin, text: String::new() })
+        }
+    }
 }

@@ -1,7 +1,9 @@
 //! Descriptors that a worker inherits, at numbers known to both sides. A worker
 //! opens nothing itself.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::net::{SocketAddrUnix, getpeername};
 
 /// The first number after standard input, output and error, which are `/dev/null`.
 pub(crate) const FIRST: RawFd = 3;
@@ -50,4 +52,24 @@ pub(crate) fn take(number: RawFd) -> std::io::Result<OwnedFd> {
             Err(error.into())
         }
     }
+}
+
+/// The numbers of all descriptors that are open in this process.
+pub(crate) fn open() -> std::io::Result<Vec<RawFd>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        numbers.extend(entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok()));
+    }
+    Ok(numbers)
+}
+
+/// The path of the Unix socket that this descriptor is connected to: empty if the
+/// other end has no name, `None` if it is no connected socket.
+#[allow(unsafe_code, reason = "a number found in a list has no owner in the type system")]
+pub(crate) fn socket_peer(number: RawFd) -> Option<Vec<u8>> {
+    // SAFETY: borrowed for one question. If it was closed meanwhile the answer is an
+    // error, and no other thread of a starting worker opens descriptors.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+    let peer = SocketAddrUnix::try_from(getpeername(descriptor).ok()??).ok()?;
+    Some(peer.path_bytes().unwrap_or_default().to_vec())
 }

@@ -41,6 +41,15 @@ pub enum Error {
         /// What stands in the way.
         source: io::Error,
     },
+    /// A demanded layer of the sandbox is missing. Nothing of the plugin was read.
+    #[error(
+        "the sandbox cannot be had as demanded: {why}; `host doctor` tells what this machine \
+         allows and how to change it, --sandbox=auto takes what there is"
+    )]
+    Sandbox {
+        /// Which layer, and what stands in the way.
+        why: String,
+    },
     /// A record failed and the job was told to stop there.
     #[error("{0}")]
     Record(Box<RecordFailure>),
@@ -95,7 +104,7 @@ impl Error {
     }
 
     /// The exit code of a program that ends with this error: 2 where nothing was
-    /// started, 1 where the job failed.
+    /// started, 3 where the sandbox cannot be had as demanded, 1 where the job failed.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_)
@@ -103,6 +112,7 @@ impl Error {
             | Error::Input { .. }
             | Error::Plugin { .. }
             | Error::OpenOutput { .. } => 2,
+            Error::Sandbox { .. } => 3,
             // Whoever closed the pipe has seen enough; nothing is wrong.
             Error::ClosedPipe => 0,
             _ => 1,

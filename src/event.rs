@@ -3,6 +3,7 @@
 
 use crate::error::RecordFailure;
 use crate::range::Range;
+use crate::sandbox::Layers;
 use crate::worker_handle::Exit;
 
 /// Something that happened in a running job.
@@ -15,6 +16,8 @@ pub enum Event<'a> {
         worker: usize,
         /// Its process id.
         pid: u32,
+        /// The layers of the sandbox around it, as far as they could be checked.
+        layers: Layers,
     },
     /// A worker has sent the results of (a part of) a range.
     Message {

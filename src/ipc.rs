@@ -15,7 +15,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ use rustix::net::{
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::descriptors;
 use crate::error::Error;
 use crate::protocol::{MAX_RESPONSE, Request, Response};
 
@@ -144,6 +145,15 @@ fn sender_over(socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
 pub(crate) struct WorkerEnds {
     pub responses: Responses,
     pub requests: IpcReceiver<Request>,
+    /// The descriptors under them, which a locked worker may still use.
+    pub numbers: EndNumbers,
+}
+
+/// The descriptors of a worker's two ends.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct EndNumbers {
+    pub responses: RawFd,
+    pub requests: RawFd,
 }
 
 /// Sends responses to the supervisor.
@@ -162,7 +172,24 @@ pub(crate) fn greet(guard: &str) -> anyhow::Result<(WorkerEnds, Request)> {
     let responses = Responses(IpcSender::connect(guard.to_owned())?);
     responses.send(Response::Hello { requests })?;
     let (requests, first) = server.accept()?;
-    Ok((WorkerEnds { responses, requests }, first))
+    let numbers = end_numbers(guard)?;
+    Ok((WorkerEnds { responses, requests, numbers }, first))
+}
+
+/// Finds the descriptors that ipc-channel keeps to itself: of this process's sockets,
+/// the one connected to the guard is for responses, the other for requests.
+fn end_numbers(guard: &str) -> anyhow::Result<EndNumbers> {
+    let mut responses = None;
+    let mut requests = None;
+    for number in descriptors::open()? {
+        let Some(peer) = descriptors::socket_peer(number) else { continue };
+        let found = if peer == guard.as_bytes() { &mut responses } else { &mut requests };
+        anyhow::ensure!(found.replace(number).is_none(), "there is a socket too many");
+    }
+    match (responses, requests) {
+        (Some(responses), Some(requests)) => Ok(EndNumbers { responses, requests }),
+        _ => anyhow::bail!("a socket is missing"),
+    }
 }
 
 /// A message that was already serialised by a worker. Serialises to exactly these

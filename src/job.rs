@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::input::From;
+use crate::sandbox::{Layers, Sandbox};
 
 /// One input of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,6 +115,7 @@ pub struct Job {
     pub(crate) on_error: OnError,
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
+    pub(crate) sandbox: Sandbox,
 }
 
 impl Job {
@@ -137,6 +139,7 @@ impl Job {
                     timeout: Duration::from_secs(10),
                     max_record: 64 << 20,
                 },
+                sandbox: Sandbox::Auto { require: Layers::NONE },
             },
         }
     }
@@ -261,6 +264,13 @@ impl JobBuilder {
     /// Length of a record in bytes; default: 64 MiB.
     pub fn max_record(mut self, bytes: u64) -> Self {
         self.job.limits.max_record = bytes;
+        self
+    }
+
+    /// Which layers of the sandbox there must be; default: those that every machine
+    /// has to allow, and all others that this one does.
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.job.sandbox = sandbox;
         self
     }
 

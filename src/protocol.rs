@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::FailureKind;
 use crate::range::{Nonce, Range};
 use crate::records::Format;
+use crate::sandbox::{Layers, Plan};
 
 /// The longest response, in bytes as ipc-channel sends it, headers included.
 pub(crate) const MAX_RESPONSE: usize = 512;
@@ -30,8 +31,9 @@ pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
 /// From the supervisor to a worker. This direction is trusted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// First of all: completes the handshake and says how the slots are laid out.
-    Prepare(Layout),
+    /// First of all: completes the handshake, says how the slots are laid out, and how
+    /// the process has to lock itself.
+    Prepare { layout: Layout, sandbox: Plan, memory: u64 },
     /// To a compile worker: compile the plugin that was handed over, which has so many
     /// bytes.
     Compile { length: u64 },
@@ -54,6 +56,8 @@ pub(crate) struct Layout {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub abi: Abi,
+    /// Length of the compiled plugin, in bytes.
+    pub artifact: u64,
     /// Memory of an instance, in bytes.
     pub memory: u64,
     /// Length of a record, in bytes.
@@ -136,7 +140,9 @@ pub(crate) enum Mode {
 pub(crate) enum Response {
     /// First of all: where requests are awaited.
     Hello { requests: String },
-    /// The plugin is loaded, ranges are welcome.
+    /// These layers of the sandbox are in force; nothing of the plugin was read yet.
+    Locked { layers: Layers },
+    /// The plugin is loaded, the sandbox is closed for good, ranges are welcome.
     Online,
     /// An attempt has ended.
     Done(Done),
@@ -193,6 +199,8 @@ pub(crate) struct Compiled {
 /// Why a worker cannot go on.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Fatal {
+    /// A demanded layer of the sandbox cannot be had.
+    Sandbox,
     /// The plugin is not one that this program can run.
     Plugin,
     /// The plugin cannot be brought to life.

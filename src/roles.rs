@@ -2,6 +2,7 @@
 //! worker, and how a worker knows that it is one.
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -14,6 +15,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 use crate::error::Error;
 use crate::ipc::SocketDirectory;
+use crate::sandbox::{self, Layer};
 use crate::{compile, descriptors, worker};
 
 /// The first argument of a process that is to be a worker. Nobody types it.
@@ -37,6 +39,9 @@ impl Role {
     }
 }
 
+/// The role of a process that tries a layer of the sandbox and says how it went.
+const PROBE: &str = "probe";
+
 /// Whether [`init`] has run, so that children will know what they are.
 static INITIALISED: AtomicBool = AtomicBool::new(false);
 
@@ -57,6 +62,27 @@ pub fn init() {
         Err(_) => 1,
     };
     std::process::exit(code);
+}
+
+/// Tries a layer of the sandbox in a process of its own: `None` if it can be had, or
+/// what stands in the way.
+pub(crate) fn probe(layer: Layer) -> Result<Option<String>, Error> {
+    if !INITIALISED.load(Ordering::Relaxed) {
+        return Err(Error::NotInitialised);
+    }
+    let tried = Command::new("/proc/self/exe")
+        .args([MARK, PROBE, layer.name()])
+        .env_clear()
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .map_err(|error| Error::system("start a process for a trial", error))?;
+    let said = String::from_utf8_lossy(&tried.stdout).trim().to_owned();
+    Ok(match (said.as_str(), tried.status.success()) {
+        ("", true) => None,
+        ("", false) => Some(format!("the trial ended with {}", tried.status)),
+        _ => Some(said),
+    })
 }
 
 /// Starts this executable in a role, with `files` at the numbers from
@@ -97,6 +123,16 @@ pub(crate) fn spawn(
 
 /// The life of a child process.
 fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
+    if let [role, layer] = arguments
+        && role == PROBE
+    {
+        let layer = layer.to_str().and_then(|name| name.parse().ok()).context("layer")?;
+        if let Err(trouble) = sandbox::probe(layer) {
+            // Standard output is a pipe to whoever asked.
+            std::io::stdout().write_all(trouble.as_bytes())?;
+        }
+        return Ok(());
+    }
     let [role, guard, parent, count] = arguments else {
         bail!("a worker is started by its supervisor, not by hand");
     };

@@ -19,7 +19,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::Error;
 use crate::ipc::{Guard, Heard, Requests, SocketDirectory, Violation};
-use crate::protocol::{Layout, Request};
+use crate::protocol::Request;
 use crate::roles::{self, Role};
 
 /// How long a worker may take for any step of its start: a busy machine is slow,
@@ -135,18 +135,18 @@ impl WorkerHandle {
         self.unread.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Answers a greeting: connects and sends what the handshake needs.
+    /// Answers a greeting: connects and sends what completes the handshake.
     pub fn connect(
         &mut self,
         directory: &SocketDirectory,
         name: &str,
-        layout: Layout,
+        prepare: Request,
     ) -> io::Result<()> {
         if self.has_ended(Duration::ZERO) {
             return Err(io::ErrorKind::NotConnected.into());
         }
         self.requests = Some(Requests::connect(directory, name)?);
-        self.send(Request::Prepare(layout))
+        self.send(prepare)
     }
 
     /// Sends a request. An error means that the worker is gone or going; that it is
@@ -197,7 +197,7 @@ impl WorkerHandle {
     }
 
     /// Whether the process ends within this time.
-    fn has_ended(&self, limit: Duration) -> bool {
+    pub fn has_ended(&self, limit: Duration) -> bool {
         let limit =
             Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
         let mut fds = [PollFd::new(&*self.process, PollFlags::IN)];

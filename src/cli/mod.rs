@@ -1,8 +1,10 @@
 //! The command line: as typed here, settled into a [`Job`] below. What goes further
 //! than this room is settled.
 
+pub mod doctor;
 pub mod report;
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +13,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use host::{Error, From, Input, Job, MaxErrors, OnError, Order, Output, To};
+use host::{
+    Error, From, Input, Job, Layer, Layers, MaxErrors, OnError, Order, Output, Sandbox, To,
+};
 
 /// A validated request.
 pub struct Request {
@@ -124,6 +128,16 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_record: ByteSize,
 
+    /// How much of the sandbox around workers there must be: what every machine allows
+    /// and all else that this one does, everything, or nothing
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", help_heading = "Sandbox")]
+    sandbox: SandboxChoice,
+
+    /// Layers that there must be besides rlimits, no-new-privs and seccomp: namespaces,
+    /// landlock
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',', help_heading = "Sandbox")]
+    sandbox_require: Vec<Layer>,
+
     /// Where lines that the plugin logs go: none, stderr or a file
     #[arg(long, value_name = "none|stderr|FILE", default_value = "none", help_heading = "Looking")]
     plugin_log: PathBuf,
@@ -148,8 +162,10 @@ Examples:
   zcat big.gz | host --plugin filter.wasm --from ndjson > kept.ndjson
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
 
-Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started;
-4 done, but more records failed than --max-errors accepts.";
+`host doctor` tells what the sandbox can be on this machine.
+
+Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started; 3 a
+demanded layer of the sandbox is missing; 4 done, but more records failed than --max-errors accepts.";
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
 enum FromFormat {
@@ -175,6 +191,16 @@ enum OnErrorChoice {
     Skip,
 }
 
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+enum SandboxChoice {
+    /// rlimits, no-new-privs and seccomp, and what else this machine allows
+    Auto,
+    /// Every layer; exit code 3 where one is missing
+    Strict,
+    /// None: WebAssembly is then the only wall
+    Off,
+}
+
 #[derive(Copy, Clone, Debug)]
 struct MaxErrorsChoice(MaxErrors);
 
@@ -194,12 +220,20 @@ impl FromStr for MaxErrorsChoice {
 /// Reads the command line. The error is the exit code of a program that has already
 /// said why it ends.
 pub fn request() -> Result<Request, ExitCode> {
-    let arguments = Arguments::try_parse().map_err(|error| {
+    // Subcommands are only the first argument, so that no plugin's input is taken for one.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "doctor") {
+        return Err(doctor::run());
+    }
+    settle(parse::<Arguments>(std::env::args_os())?).map_err(|error| report::refuse(&error))
+}
+
+/// Reads arguments, or says what is wrong with them (or the help that was asked for).
+fn parse<T: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<T, ExitCode> {
+    T::try_parse_from(arguments).map_err(|error| {
         // Help that nobody can read is no reason to fail differently.
         let _ = error.print();
         ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-    })?;
-    settle(arguments).map_err(|error| report::refuse(&error))
+    })
 }
 
 fn settle(arguments: Arguments) -> Result<Request, Error> {
@@ -244,6 +278,17 @@ fn settle(arguments: Arguments) -> Result<Request, Error> {
     if let Some(size) = arguments.range_size {
         builder = builder.range_size(size.as_u64());
     }
+    let require = arguments.sandbox_require.iter().copied().map(Layers::from);
+    let require = require.fold(Layers::NONE, Layers::with);
+    builder = builder.sandbox(match arguments.sandbox {
+        SandboxChoice::Auto => Sandbox::Auto { require },
+        SandboxChoice::Strict => Sandbox::Strict,
+        SandboxChoice::Off if require.is_empty() => Sandbox::Off,
+        SandboxChoice::Off => {
+            let text = "--sandbox=off and --sandbox-require contradict each other";
+            return Err(Error::Usage(text.into()));
+        }
+    });
     let plugin_log = match arguments.plugin_log.to_str() {
         Some("none") => PluginLog::None,
         Some("stderr") => PluginLog::Stderr,

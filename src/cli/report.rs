@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
-use host::{Account, Error, Event, Job, JobFailed, Output, RecordFailure, printable};
+use host::{Account, Error, Event, Job, JobFailed, Layers, Output, RecordFailure, printable};
 
 use super::{Looks, PluginLog};
 
@@ -40,6 +40,7 @@ pub struct Reporter {
     log: Option<File>,
     log_failed: bool,
     skipped: u64,
+    layers_told: bool,
 }
 
 impl Reporter {
@@ -56,15 +57,13 @@ impl Reporter {
             ),
             PluginLog::None | PluginLog::Stderr => None,
         };
-        Ok(Reporter { looks, log, log_failed: false, skipped: 0 })
+        Ok(Reporter { looks, log, log_failed: false, skipped: 0, layers_told: false })
     }
 
     /// Tells what happened, as far as it is wanted.
     pub fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Online { worker, pid } if self.looks.verbose => {
-                eprintln!("worker {worker} is online (process {pid})");
-            }
+            Event::Online { worker, pid, layers } => self.online(*worker, *pid, *layers),
             Event::Exit { worker, pid, exit, violation } => {
                 if let Some(violation) = violation {
                     eprintln!(
@@ -78,6 +77,19 @@ impl Reporter {
             Event::Skipped(failure) => self.skipped(failure),
             Event::Log { level, text } => self.log(level, text),
             _ => {}
+        }
+    }
+
+    fn online(&mut self, worker: usize, pid: u32, layers: Layers) {
+        if self.looks.verbose {
+            eprintln!("worker {worker} is online (process {pid}; sandbox: {layers})");
+        }
+        let missing = Layers::ALL.without(layers);
+        if !missing.is_empty() && !std::mem::replace(&mut self.layers_told, true) {
+            eprintln!(
+                "{WARNING}warning:{WARNING:#} the sandbox runs without {missing} (`host doctor` \
+                 tells why)"
+            );
         }
     }
 

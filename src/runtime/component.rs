@@ -1,8 +1,5 @@
 //! A component, called through wasmtime's component model.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-
 use wasmtime::component::{Component, ComponentType, Func, InstancePre, Lift, Linker};
 use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
 
@@ -17,13 +14,11 @@ pub(crate) struct Plugin {
 
 impl Plugin {
     #[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
-    pub fn load(engine: &Engine, mut artifact: File, memory: u64) -> Result<Plugin> {
-        let mut code = Vec::new();
-        artifact.seek(SeekFrom::Start(0))?;
-        artifact.read_to_end(&mut code)?;
-        // SAFETY: as for core modules: made by our compile worker, sealed, and only
-        // ever loaded in a worker process, which is taken to be hostile.
-        let component = unsafe { Component::deserialize(engine, code)? };
+    pub fn load(engine: &Engine, artifact: &[u8], memory: u64) -> Result<Plugin> {
+        // SAFETY: as for core modules: made by our compile worker, and only ever loaded
+        // in a locked worker process, which is taken to be hostile.
+        let component = unsafe { Component::deserialize(engine, artifact)? };
+        component.initialize_copy_on_write_image()?;
         Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&component)?, memory })
     }
 

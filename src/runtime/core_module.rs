@@ -6,8 +6,6 @@
 //! text's address, and at +8 that text's length. Source: the component model's
 //! CanonicalABI.md.
 
-use std::fs::File;
-
 use wasmtime::{
     Caller, Engine, Error, Instance, InstancePre, Linker, Memory, Module, Result, Store, TypedFunc,
 };
@@ -33,12 +31,14 @@ pub(crate) struct Plugin {
 
 impl Plugin {
     #[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
-    pub fn load(engine: &Engine, artifact: File, memory: u64) -> Result<Plugin> {
+    pub fn load(engine: &Engine, artifact: &[u8], memory: u64) -> Result<Plugin> {
         // SAFETY: the artifact was made by our compile worker with this very engine
-        // configuration and sealed afterwards: it cannot change while it is mapped.
-        // If the compile worker was broken into it is hostile; it is loaded in a
-        // worker process, which is taken to be hostile anyway, and nowhere else.
-        let module = unsafe { Module::deserialize_open_file(engine, artifact)? };
+        // configuration. If the compile worker was broken into it is hostile: then it
+        // is loaded in a locked worker process, which is taken to be hostile anyway,
+        // and nowhere else.
+        let module = unsafe { Module::deserialize(engine, artifact)? };
+        // Made now, because it takes a memory file, which a locked worker cannot make.
+        module.initialize_copy_on_write_image()?;
         Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&module)?, memory })
     }
 

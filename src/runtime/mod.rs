@@ -7,15 +7,14 @@ mod component;
 mod core_module;
 mod guest;
 
-use std::fs::File;
-
-use wasmtime::{Config, Engine, Trap};
+use wasmtime::{Config, Trap};
 
 use crate::error::FailureKind;
 use crate::protocol::Abi;
 
 pub(crate) use check::compile;
 pub(crate) use guest::Guest;
+pub(crate) use wasmtime::{Engine, Error};
 
 /// The interface through which plugins log, as modules and components import it.
 const LOG: &str = "host:plugin/log@0.1.0";
@@ -63,7 +62,7 @@ impl Loaded {
     pub fn load(
         engine: &Engine,
         abi: Abi,
-        artifact: File,
+        artifact: &[u8],
         memory: u64,
     ) -> wasmtime::Result<Loaded> {
         Ok(match abi {
@@ -91,7 +90,7 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
 }
 
 /// Puts an error of a call into words and tells memory from other reasons.
-fn trapped(error: &wasmtime::Error, guest: &Guest) -> Trapped {
+fn trapped(error: &Error, guest: &Guest) -> Trapped {
     let kind = if guest.was_refused_memory() { FailureKind::Memory } else { FailureKind::Trap };
     let text = match error.downcast_ref::<Trap>() {
         Some(trap) => trap.to_string(),

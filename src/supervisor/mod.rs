@@ -26,6 +26,7 @@ use crate::output::{Expected, Frontier};
 use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Layout, Request, Response, Start};
 use crate::records::{CHUNK, Format};
 use crate::roles::Role;
+use crate::sandbox::{self, Locked};
 use crate::text::printable;
 use crate::worker_handle::{Exit, WorkerHandle};
 
@@ -40,6 +41,9 @@ const RANGE: u64 = 1 << 20;
 const SMALL_RANGE: u64 = 16 << 10;
 /// Ranges that each worker should have, so that none waits long for the last one.
 const RANGES_EACH: u64 = 4;
+/// Data of a worker besides the plugin's and the record's, in bytes: compiled code and
+/// its image, the runtime, buffers.
+const WORKER_DATA: u64 = 512 << 20;
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
 
@@ -83,7 +87,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let started = Instant::now();
     let inputs = Arc::new(Inputs::open(&job.inputs)?);
     let directory = SocketDirectory::new()?;
-    let artifact = compile::prepare(&job.plugin, &directory)?;
+    let artifact = compile::prepare(&job.plugin, job.sandbox, &directory)?;
     let plan = Plan::new(job, &inputs);
     let ledger = Ledger::open(job, Arc::clone(&inputs))?;
     let cutter = input::start(&inputs, plan.cut_rules(job))?;
@@ -114,6 +118,8 @@ struct Plan {
     workers: usize,
     range_size: u64,
     layout: Layout,
+    /// Data that a worker may have: an instance, what is read of a record, itself.
+    data: u64,
 }
 
 impl Plan {
@@ -131,7 +137,12 @@ impl Plan {
         // come in chunks. A record of output is no longer than one of input.
         let input = range_size + record + 2 * CHUNK as u64;
         let output = record.max(range_size) + CHUNK as u64;
-        Plan { workers: workers.min(useful) as usize, range_size, layout: Layout { input, output } }
+        Plan {
+            workers: workers.min(useful) as usize,
+            range_size,
+            layout: Layout { input, output },
+            data: job.limits.memory + 2 * record + WORKER_DATA,
+        }
     }
 
     fn cut_rules(&self, job: &Job) -> CutRules {
@@ -295,28 +306,49 @@ impl Supervisor<'_> {
         worker.handle.read_one();
         match response {
             Response::Hello { requests } if !worker.handle.is_connected() => {
+                let prepare = Request::Prepare {
+                    layout: self.plan.layout,
+                    sandbox: self.job.sandbox.plan(),
+                    memory: self.plan.data,
+                };
+                if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
+                    // It is gone, which will be heard, or has named what is not its own.
+                    worker.handle.kill();
+                }
+                Ok(())
+            }
+            Response::Locked { layers } if worker.layers.is_none() => {
+                let missing = self.job.sandbox.plan().demanded.without(layers);
+                if !missing.is_empty() {
+                    return Err(Error::Sandbox { why: missing.to_string() });
+                }
+                if let Err(why) = sandbox::verify(worker.handle.pid(), layers, Locked::First) {
+                    return self.not_locked(said.place, why);
+                }
+                worker.layers = Some(layers);
                 let start = Start {
                     abi: self.artifact.abi,
+                    artifact: self.artifact.length,
                     memory: self.job.limits.memory,
                     max_record: self.job.limits.max_record,
                     after_failure: after_failure(self.job.on_error),
                     framing: self.ledger.framing(),
                 };
-                let layout = self.plan.layout;
-                if worker.handle.connect(&self.directory, &requests, layout).is_err() {
-                    // It is gone, which will be heard, or has named what is not its own.
-                    worker.handle.kill();
-                    return Ok(());
-                }
                 // A failure means that it is gone, which will be heard.
                 let _ = worker.handle.send(Request::Start(start));
                 Ok(())
             }
-            Response::Online if !worker.online => {
+            Response::Online if !worker.online && worker.layers.is_some() => {
+                let (pid, layers) = (worker.handle.pid(), worker.layers.unwrap_or_default());
+                if let Err(why) = sandbox::verify(pid, layers, Locked::ForGood) {
+                    return self.not_locked(said.place, why);
+                }
                 worker.online = true;
-                let pid = worker.handle.pid();
-                (self.events)(Event::Online { worker: said.place, pid });
+                (self.events)(Event::Online { worker: said.place, pid, layers });
                 Ok(())
+            }
+            Response::Fatal { what: Fatal::Sandbox, text } => {
+                Err(Error::Sandbox { why: printable(&text) })
             }
             Response::Done(done) => match self.accept(said.place, &done) {
                 Ok(()) => Ok(()),
@@ -326,14 +358,34 @@ impl Supervisor<'_> {
                 Err(Error::Instantiate { path: self.job.plugin.clone(), why: printable(&text) })
             }
             Response::Fatal { what: Fatal::Input, text } => {
-                Err(Error::Workers(format!("a worker cannot read its input: {}", printable(&text))))
+                let input = place.front().map(|(work, _)| self.inputs.name(work.start().0));
+                Err(Error::ReadInput {
+                    name: input.unwrap_or_default(),
+                    source: std::io::Error::other(printable(&text)),
+                })
             }
             // Its end follows, and is dealt with like any other.
-            Response::Fatal { .. } => Ok(()),
-            Response::Hello { .. } | Response::Online | Response::Compiled(_) => {
+            Response::Fatal { what: Fatal::Internal | Fatal::Plugin, text } => {
+                worker.last_words = Some(printable(&text));
+                Ok(())
+            }
+            Response::Hello { .. }
+            | Response::Locked { .. }
+            | Response::Online
+            | Response::Compiled(_) => {
                 let violation = Violation::Answer("it sent an answer that nobody asked for");
                 self.replace(said.place, Some(violation))
             }
+        }
+    }
+
+    /// A worker is not locked as it says. If it is gone meanwhile that is why the
+    /// kernel does not know it; if not, nothing may go on.
+    fn not_locked(&mut self, number: usize, why: String) -> Result<(), Error> {
+        let worker = self.places[number].worker.as_mut();
+        match worker.is_some_and(|worker| worker.handle.has_ended(Duration::ZERO)) {
+            true => self.replace(number, None),
+            false => Err(Error::Sandbox { why: format!("a worker is not locked: {why}") }),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::output::Frontier;
 use crate::protocol::{Layout, Process, Request, SLOTS};
 use crate::range::Nonce;
+use crate::sandbox::Layers;
 use crate::slots::{Progress, SupervisorSlot, Yield};
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 
@@ -36,6 +37,8 @@ pub(super) struct Worker {
     pub handle: WorkerHandle,
     /// Tells its words from those of a process that was here before.
     pub generation: u64,
+    /// The layers of its sandbox, once it is locked.
+    pub layers: Option<Layers>,
     /// It has loaded the plugin.
     pub online: bool,
     started: Instant,
@@ -53,6 +56,7 @@ impl Worker {
         Worker {
             handle,
             generation,
+            layers: None,
             online: false,
             started: Instant::now(),
             queue: VecDeque::new(),

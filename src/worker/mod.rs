@@ -5,7 +5,9 @@ mod output;
 mod text;
 
 use std::fs::File;
+use std::hash::RandomState;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +18,8 @@ use crate::ipc::{self, Responses};
 use crate::protocol::{
     Fatal, Layout, MAX_RESPONSE_TEXT, Process, Request, Response, SLOTS, Start, cut_text,
 };
-use crate::runtime::{self, Filter, Loaded};
+use crate::runtime::{self, Engine, Filter, Loaded};
+use crate::sandbox::{self, Policy, WorkerDescriptors};
 use crate::slots::WorkerSlot;
 
 use attempt::Broken;
@@ -34,18 +37,35 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let (ends, first) = ipc::greet(guard)?;
     let responses = Arc::new(Mutex::new(ends.responses));
     report_panics(&responses);
-    let Request::Prepare(layout) = first else { bail!("the first request was no `Prepare`") };
+    let Request::Prepare { layout, sandbox, memory } = first else {
+        bail!("the first request was no `Prepare`");
+    };
     let slots = map(memories, layout)?;
+    // What these need of the system they can get only now.
+    let engine = runtime::engine().map_err(words)?;
+    std::hint::black_box(RandomState::new());
+    let descriptors = WorkerDescriptors {
+        requests: ends.numbers.requests,
+        responses: ends.numbers.responses,
+        inputs: descriptors::worker::INPUTS..descriptors::worker::INPUTS + inputs.len() as i32,
+    };
+    let policy = Policy::Worker(descriptors.clone());
+    let layers = match sandbox::enter(sandbox, &policy, memory) {
+        Ok(layers) => layers,
+        Err(missing) => return send(&responses, fatal(Fatal::Sandbox, &missing.to_string())),
+    };
+    send(&responses, Response::Locked { layers })?;
     let Request::Start(start) = ends.requests.recv()? else {
         bail!("the second request was no `Start`");
     };
-    let mut worker = match Worker::load(artifact, inputs, slots, start) {
+    let mut worker = match Worker::load(&engine, artifact, inputs, slots, start) {
         Ok(worker) => worker,
         Err(error) => {
             let text = format!("{error:#}");
             return send(&responses, fatal(Fatal::Instantiate, &text));
         }
     };
+    sandbox::seal(layers, &descriptors)?;
     send(&responses, Response::Online)?;
     loop {
         // An error means that the supervisor is gone: there is nothing to do then.
@@ -55,7 +75,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
                 Err(broken) => return send(&responses, fatal(broken.what, &broken.text)),
             },
             Request::Stop => return Ok(()),
-            Request::Prepare(_) | Request::Start(_) | Request::Compile { .. } => {
+            Request::Prepare { .. } | Request::Start(_) | Request::Compile { .. } => {
                 bail!("a request came out of turn");
             }
         }
@@ -99,6 +119,10 @@ fn report_panics(channel: &Channel) {
     }));
 }
 
+fn words(error: runtime::Error) -> anyhow::Error {
+    anyhow::anyhow!("{error:#}")
+}
+
 /// Everything that a worker has once it is online.
 struct Worker {
     start: Start,
@@ -113,14 +137,16 @@ struct Worker {
 
 impl Worker {
     fn load(
+        engine: &Engine,
         artifact: File,
         inputs: Vec<File>,
         slots: Vec<WorkerSlot>,
         start: Start,
     ) -> anyhow::Result<Worker> {
-        let words = |error: wasmtime::Error| anyhow::anyhow!("{error:#}");
-        let engine = runtime::engine().map_err(words)?;
-        let plugin = Loaded::load(&engine, start.abi, artifact, start.memory).map_err(words)?;
+        // By place: all workers share the place at which the file was left.
+        let mut code = vec![0; usize::try_from(start.artifact)?];
+        artifact.read_exact_at(&mut code, 0)?;
+        let plugin = Loaded::load(engine, start.abi, &code, start.memory).map_err(words)?;
         Ok(Worker { start, plugin, instance: None, slots, inputs, buffer: Vec::new() })
     }
 

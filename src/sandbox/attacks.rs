@@ -1,0 +1,386 @@
+//! Attacks on the sandbox by native code, as a plugin that has broken out of
+//! WebAssembly would make them. Each runs in a child process that locks itself with the
+//! production policy, all of it or one layer alone, and then tries what it must not be
+//! able to do.
+#![allow(unsafe_code, reason = "an attacker does not ask the type system")]
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, RawFd};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, fork};
+
+use super::{Layer, Layers, Plan, Policy, WorkerDescriptors, enter, seal};
+
+/// Data that a child may have, in bytes.
+const MEMORY: u64 = 256 << 20;
+
+/// The descriptors that a locked child may use. None of them is open.
+const DESCRIPTORS: WorkerDescriptors =
+    WorkerDescriptors { requests: 900, responses: 901, inputs: 902..903 };
+
+/// How far a child locks itself before it attacks.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Down to the first filter: what a hostile compiled plugin meets while it loads.
+    First,
+    /// For good: what a plugin meets.
+    Second,
+}
+
+/// How an attack ended.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum End {
+    /// The kernel ended the process for a forbidden call.
+    Killed,
+    /// The call failed with this error number.
+    Refused(i32),
+    /// It succeeded.
+    Success,
+}
+
+/// Runs an attack (which gives an error number, or 0 for success) in a child that has
+/// these layers.
+fn attack(layers: Layers, stage: Stage, attack: impl FnOnce() -> i32) -> End {
+    // SAFETY: the child runs nothing but the sandbox and the attack, and ends without
+    // returning. The allocator's locks are taken care of by the C library's fork.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let plan = Plan { wanted: layers, demanded: layers };
+            let locked = enter(plan, &Policy::Worker(DESCRIPTORS), MEMORY).is_ok()
+                && (stage == Stage::First || seal(layers, &DESCRIPTORS).is_ok());
+            let code = if locked { attack() } else { 255 };
+            // SAFETY: ends the child at once, without anything of the parent's.
+            unsafe { libc::_exit(code) }
+        }
+        ForkResult::Parent { child } => match waitpid(child, None).unwrap() {
+            WaitStatus::Signaled(_, Signal::SIGSYS, _) => End::Killed,
+            WaitStatus::Exited(_, 0) => End::Success,
+            WaitStatus::Exited(_, 255) => panic!("the child could not lock itself: {layers}"),
+            WaitStatus::Exited(_, error) => End::Refused(error),
+            other => panic!("the child ended in another way: {other:?}"),
+        },
+    }
+}
+
+/// Makes a system call and gives its error number, or 0.
+fn call(number: i64, arguments: [u64; 6]) -> i32 {
+    let [a, b, c, d, e, f] = arguments;
+    // SAFETY: whatever it does, it does to a child process that is about to end.
+    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
+    if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(254) } else { 0 }
+}
+
+/// Calls that no stage may make, by name, whatever their arguments.
+const FORBIDDEN: &[(&str, i64)] = &[
+    ("open", libc::SYS_open),
+    ("openat", libc::SYS_openat),
+    ("openat2", libc::SYS_openat2),
+    ("creat", libc::SYS_creat),
+    ("socket", libc::SYS_socket),
+    ("socketpair", libc::SYS_socketpair),
+    ("connect", libc::SYS_connect),
+    ("bind", libc::SYS_bind),
+    ("listen", libc::SYS_listen),
+    ("accept", libc::SYS_accept),
+    ("sendto", libc::SYS_sendto),
+    ("recvfrom", libc::SYS_recvfrom),
+    ("fork", libc::SYS_fork),
+    ("vfork", libc::SYS_vfork),
+    ("clone", libc::SYS_clone),
+    ("clone3", libc::SYS_clone3),
+    ("execve", libc::SYS_execve),
+    ("execveat", libc::SYS_execveat),
+    ("ptrace", libc::SYS_ptrace),
+    ("process_vm_readv", libc::SYS_process_vm_readv),
+    ("process_vm_writev", libc::SYS_process_vm_writev),
+    ("process_madvise", libc::SYS_process_madvise),
+    ("kill", libc::SYS_kill),
+    ("tkill", libc::SYS_tkill),
+    ("pidfd_open", libc::SYS_pidfd_open),
+    ("pidfd_getfd", libc::SYS_pidfd_getfd),
+    ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+    ("mount", libc::SYS_mount),
+    ("umount2", libc::SYS_umount2),
+    ("pivot_root", libc::SYS_pivot_root),
+    ("chroot", libc::SYS_chroot),
+    ("chdir", libc::SYS_chdir),
+    ("unshare", libc::SYS_unshare),
+    ("setns", libc::SYS_setns),
+    ("setuid", libc::SYS_setuid),
+    ("setgid", libc::SYS_setgid),
+    ("capset", libc::SYS_capset),
+    ("unlink", libc::SYS_unlink),
+    ("unlinkat", libc::SYS_unlinkat),
+    ("rename", libc::SYS_rename),
+    ("mkdir", libc::SYS_mkdir),
+    ("link", libc::SYS_link),
+    ("symlink", libc::SYS_symlink),
+    ("chmod", libc::SYS_chmod),
+    ("chown", libc::SYS_chown),
+    ("stat", libc::SYS_stat),
+    ("statx", libc::SYS_statx),
+    ("getdents64", libc::SYS_getdents64),
+    ("readlink", libc::SYS_readlink),
+    ("dup", libc::SYS_dup),
+    ("dup2", libc::SYS_dup2),
+    ("ioctl", libc::SYS_ioctl),
+    ("io_uring_setup", libc::SYS_io_uring_setup),
+    ("bpf", libc::SYS_bpf),
+    ("perf_event_open", libc::SYS_perf_event_open),
+    ("userfaultfd", libc::SYS_userfaultfd),
+    ("keyctl", libc::SYS_keyctl),
+    ("add_key", libc::SYS_add_key),
+    ("init_module", libc::SYS_init_module),
+    ("kexec_load", libc::SYS_kexec_load),
+    ("reboot", libc::SYS_reboot),
+    ("swapon", libc::SYS_swapon),
+    ("settimeofday", libc::SYS_settimeofday),
+    ("personality", libc::SYS_personality),
+    ("shmget", libc::SYS_shmget),
+    ("msgget", libc::SYS_msgget),
+    ("mq_open", libc::SYS_mq_open),
+    ("inotify_init1", libc::SYS_inotify_init1),
+    ("splice", libc::SYS_splice),
+    ("vmsplice", libc::SYS_vmsplice),
+    ("sendfile", libc::SYS_sendfile),
+    ("setsid", libc::SYS_setsid),
+    ("getppid", libc::SYS_getppid),
+];
+
+/// Calls that loading needs and that are gone while a plugin runs.
+const LOADING_ONLY: &[(&str, i64)] = &[
+    ("write", libc::SYS_write),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("ftruncate", libc::SYS_ftruncate),
+    ("prlimit64", libc::SYS_prlimit64),
+    ("seccomp", libc::SYS_seccomp),
+    ("prctl", libc::SYS_prctl),
+    ("fcntl", libc::SYS_fcntl),
+];
+
+const SECCOMP: Layers = Layers::FLOOR;
+
+#[test]
+fn forbidden_calls_end_the_process() {
+    for stage in [Stage::First, Stage::Second] {
+        for (name, number) in FORBIDDEN {
+            let end = attack(SECCOMP, stage, || call(*number, [0; 6]));
+            assert_eq!(end, End::Killed, "{name}, {stage:?}");
+        }
+    }
+}
+
+#[test]
+fn what_loading_needs_is_gone_afterwards() {
+    for (name, number) in LOADING_ONLY {
+        let end = attack(SECCOMP, Stage::Second, || call(*number, [0; 6]));
+        assert_eq!(end, End::Killed, "{name}");
+    }
+}
+
+#[test]
+fn without_the_filter_the_same_calls_go_through() {
+    let end = attack(Layers::NONE, Stage::Second, || call(libc::SYS_getppid, [0; 6]));
+    assert_eq!(end, End::Success);
+    let end = attack(Layers::NONE, Stage::Second, || opens("/etc/passwd"));
+    assert_eq!(end, End::Success);
+}
+
+#[test]
+fn descriptors_are_good_for_one_thing_each() {
+    let on = |number: i64, descriptor: RawFd| {
+        attack(SECCOMP, Stage::Second, || call(number, [descriptor as u64, 0, 0, 0, 0, 0]))
+    };
+    // Those that are allowed are not open here, which the kernel says.
+    assert_eq!(on(libc::SYS_recvmsg, DESCRIPTORS.requests), End::Refused(libc::EBADF));
+    assert_eq!(on(libc::SYS_sendmsg, DESCRIPTORS.responses), End::Refused(libc::EBADF));
+    assert_eq!(on(libc::SYS_pread64, DESCRIPTORS.inputs.start), End::Refused(libc::EBADF));
+    for other in [0, 1, 2, DESCRIPTORS.requests] {
+        assert_eq!(on(libc::SYS_sendmsg, other), End::Killed, "send on {other}");
+        assert_eq!(on(libc::SYS_pread64, other), End::Killed, "read from {other}");
+    }
+    assert_eq!(on(libc::SYS_recvmsg, DESCRIPTORS.responses), End::Killed);
+}
+
+const PAGE: u64 = 4096;
+const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+const EXEC: u64 = libc::PROT_EXEC as u64;
+const PRIVATE: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
+const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as u64;
+const GROWSDOWN: u64 = libc::MAP_GROWSDOWN as u64;
+
+fn map(protection: u64, flags: u64, length: u64) -> i32 {
+    call(libc::SYS_mmap, [0, length, protection, flags, u64::MAX, 0])
+}
+
+#[test]
+fn nothing_becomes_executable_while_a_plugin_runs() {
+    let own = call as *const () as u64 & !(PAGE - 1);
+    let second = |what: fn(u64) -> i32| attack(SECCOMP, Stage::Second, || what(own));
+    assert_eq!(second(|_| map(READ_WRITE, PRIVATE, PAGE)), End::Success);
+    assert_eq!(second(|_| map(READ_WRITE | EXEC, PRIVATE, PAGE)), End::Killed);
+    assert_eq!(second(|_| map(EXEC, PRIVATE, PAGE)), End::Killed);
+    let protect = |own| call(libc::SYS_mprotect, [own, PAGE, READ_WRITE | EXEC, 0, 0, 0]);
+    assert_eq!(second(protect), End::Killed);
+    let pkey = |own| call(libc::SYS_pkey_mprotect, [own, PAGE, EXEC, u64::MAX, 0, 0]);
+    assert_eq!(second(pkey), End::Killed);
+    let remap = |_| call(libc::SYS_remap_file_pages, [0; 6]);
+    assert_eq!(second(remap), End::Killed);
+    assert_eq!(second(|_| call(libc::SYS_shmat, [0, 0, 0, 0, 0, 0])), End::Killed);
+}
+
+#[test]
+fn memory_that_no_limit_counts_cannot_be_had() {
+    for flags in [SHARED, PRIVATE | GROWSDOWN] {
+        let end = attack(SECCOMP, Stage::Second, || map(READ_WRITE, flags, PAGE));
+        assert_eq!(end, End::Killed, "{flags:x}");
+    }
+}
+
+#[test]
+fn the_limit_on_data_holds() {
+    let rlimits = Layers::from(Layer::Rlimits);
+    let end = attack(rlimits, Stage::First, || map(READ_WRITE, PRIVATE, MEMORY + PAGE));
+    assert_eq!(end, End::Refused(libc::ENOMEM));
+    let end = attack(Layers::NONE, Stage::First, || map(READ_WRITE, PRIVATE, MEMORY + PAGE));
+    assert_eq!(end, End::Success);
+    // Address space alone is not counted: wasmtime reserves gigabytes of it.
+    let none = libc::PROT_NONE as u64;
+    let end = attack(rlimits, Stage::First, || map(none, PRIVATE, 8 << 30));
+    assert_eq!(end, End::Success);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn calls_in_other_dialects_end_the_process() {
+    const X32: i64 = 0x4000_0000;
+    for number in [libc::SYS_getpid, libc::SYS_openat, libc::SYS_mmap] {
+        let end = attack(SECCOMP, Stage::Second, || call(number | X32, [0; 6]));
+        assert_eq!(end, End::Killed, "x32 call {number}");
+    }
+    let end = attack(SECCOMP, Stage::Second, || {
+        let result: i64;
+        // SAFETY: asks for the process's number in the 32-bit way (call 20), which
+        // touches no memory.
+        unsafe {
+            std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => result, options(nostack));
+        }
+        i32::from(result < 0)
+    });
+    assert_eq!(end, End::Killed, "a 32-bit call");
+}
+
+/// Tries to open a file that everybody may read.
+fn opens(path: &str) -> i32 {
+    match std::fs::File::open(path).and_then(|mut file| file.read(&mut [0])) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(254),
+    }
+}
+
+/// Layers that this machine does not allow are not tested: the sandbox's own rule for
+/// them (refuse, or say so) is tested from outside.
+fn allowed(layer: Layer) -> bool {
+    // SAFETY: as in `attack`.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let plan = Plan { wanted: layer.into(), demanded: layer.into() };
+            let entered = enter(plan, &Policy::CompileWorker, MEMORY).is_ok();
+            // SAFETY: as in `attack`.
+            unsafe { libc::_exit(i32::from(!entered)) }
+        }
+        ForkResult::Parent { child } => {
+            let here = waitpid(child, None).unwrap() == WaitStatus::Exited(child, 0);
+            if !here {
+                // Written past the test's capture, so that it is seen in every run.
+                let note = format!("note: this machine does not allow {layer}\n");
+                let _ = std::io::stderr().write_all(note.as_bytes());
+            }
+            here
+        }
+    }
+}
+
+#[test]
+fn namespaces_alone_leave_no_file_and_no_network() {
+    if !allowed(Layer::Namespaces) {
+        return;
+    }
+    let alone = Layers::from(Layer::Namespaces);
+    let end = attack(alone, Stage::First, || opens("/etc/passwd"));
+    assert_eq!(end, End::Refused(libc::ENOENT));
+    let end = attack(alone, Stage::First, || opens("/proc/self/status"));
+    assert_eq!(end, End::Refused(libc::ENOENT));
+    let end = attack(alone, Stage::First, || match std::fs::write("/new", "x") {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(254),
+    });
+    assert_eq!(end, End::Refused(libc::EROFS));
+    // Not even the loopback is up: nothing that listens on this machine is reached.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap();
+    let connects = || match std::net::TcpStream::connect(port) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(254),
+    };
+    assert_eq!(attack(Layers::NONE, Stage::First, connects), End::Success);
+    assert_eq!(attack(alone, Stage::First, connects), End::Refused(libc::ENETUNREACH));
+}
+
+#[test]
+fn landlock_alone_leaves_no_file_and_no_port() {
+    if !allowed(Layer::Landlock) {
+        return;
+    }
+    let alone = Layers::from(Layer::Landlock);
+    for path in ["/etc/passwd", "/proc/self/status", "/"] {
+        let end = attack(alone, Stage::First, || opens(path));
+        assert_eq!(end, End::Refused(libc::EACCES), "{path}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("new");
+    let end = attack(alone, Stage::First, || match std::fs::write(&file, "x") {
+        Ok(()) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(254),
+    });
+    assert_eq!(end, End::Refused(libc::EACCES));
+}
+
+#[test]
+fn without_privileges_root_is_nobody() {
+    let alone = Layers::from(Layer::NoNewPrivs);
+    for (name, number) in [
+        ("chroot", libc::SYS_chroot),
+        ("mount", libc::SYS_mount),
+        ("setns", libc::SYS_setns),
+        ("sethostname", libc::SYS_sethostname),
+    ] {
+        let path = c"/".as_ptr() as u64;
+        let end = attack(alone, Stage::First, || call(number, [path, path, path, 0, 0, 0]));
+        assert!(
+            matches!(end, End::Refused(libc::EPERM | libc::EBADF)),
+            "{name} ended with {end:?}"
+        );
+    }
+}
+
+#[test]
+fn no_core_is_dumped_and_no_file_grows() {
+    let file = tempfile::tempfile().unwrap();
+    let number = file.as_raw_fd() as u64;
+    let rlimits = Layers::from(Layer::Rlimits);
+    let write = || {
+        // SAFETY: the signal that goes with the refusal would end the child.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        call(libc::SYS_write, [number, c"x".as_ptr() as u64, 1, 0, 0, 0])
+    };
+    assert_eq!(attack(rlimits, Stage::First, write), End::Success);
+    assert_eq!(attack(rlimits, Stage::Second, write), End::Refused(libc::EFBIG));
+    let core = || {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Core);
+        i32::from(limit.current != Some(0) || limit.maximum != Some(0))
+    };
+    assert_eq!(attack(rlimits, Stage::First, core), End::Success);
+}

@@ -1,0 +1,31 @@
+//! Limits of the kernel on one process.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Descriptors that a worker may have open: what it inherits, its channel, and one to
+/// load the plugin with. Locked workers cannot open any.
+const DESCRIPTORS: u64 = 256;
+
+/// Sets what is limited from the beginning. `memory` bounds the data of the process,
+/// in bytes: what it maps privately and writably. (Not its address space, of which
+/// wasmtime reserves gigabytes without touching them.)
+pub(super) fn enter(memory: u64) -> io::Result<()> {
+    set(Resource::Core, 0)?;
+    set(Resource::Nofile, DESCRIPTORS)?;
+    set(Resource::Data, memory)?;
+    // POSIX message queues and locked memory are of no use to a worker.
+    set(Resource::Msgqueue, 0)?;
+    set(Resource::Memlock, 0)
+}
+
+/// Sets what loading the plugin still needed: afterwards no file can grow by a byte.
+pub(super) fn seal() -> io::Result<()> {
+    set(Resource::Fsize, 0)
+}
+
+/// Sets both limits: a process without privileges cannot raise them again.
+fn set(resource: Resource, limit: u64) -> io::Result<()> {
+    Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
+}
