@@ -120,7 +120,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("total-of-zero", |guard| send(guard, &packet_with(17, 0, &[1])), Replaced(HEADERS)),
     // Exact packets with nothing sensible in them.
     attack("unknown-variant", |guard| send(guard, &packet(&[200, 1, 2, 3])), Replaced(MESSAGE)),
-    attack("cut-message", |guard| send(guard, &packet(&[2, 1, 1])), Replaced(MESSAGE)),
+    // A `Done` that ends after its second number.
+    attack("cut-message", |guard| send(guard, &packet(&[3, 1, 1])), Replaced(MESSAGE)),
     attack("no-utf8", |guard| send(guard, &packet(&[0, 2, 0xff, 0xfe])), Replaced(MESSAGE)),
     attack(
         "endless-text",

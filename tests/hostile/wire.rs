@@ -70,7 +70,7 @@ pub fn packet_with(whole: usize, rest: usize, message: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Debug, Deserialize)]
 pub enum Request {
-    Prepare(Layout),
+    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64 },
     Compile { _length: u64 },
     Start(Start),
     Process(Process),
@@ -93,6 +93,7 @@ pub struct Layout {
 #[derive(Copy, Clone, Debug, Deserialize)]
 pub struct Start {
     pub _abi: u8,
+    pub _artifact: u64,
     pub _memory: u64,
     pub _max_record: u64,
     pub _after_failure: u8,
@@ -127,6 +128,7 @@ pub enum Mode {
 #[derive(Clone, Debug, Serialize)]
 pub enum Response {
     Hello { requests: String },
+    Locked { layers: u8 },
     Online,
     Done(Done),
     Compiled { abi: u8, artifact: u64 },
@@ -137,7 +139,7 @@ pub enum Response {
 const LINES: u8 = 0;
 
 /// `what` of `Response::Fatal`: anything that is nobody else's fault.
-pub const INTERNAL: u8 = 3;
+pub const INTERNAL: u8 = 4;
 
 #[derive(Copy, Clone, Debug, Serialize)]
 pub struct Done {
@@ -175,7 +177,8 @@ pub struct Greeted {
 }
 
 impl Greeted {
-    /// The honest handshake, up to and including `Start`.
+    /// The honest handshake. This worker locks nothing, and says so: the supervisor that
+    /// it attacks was told to do without the sandbox.
     pub fn greet(guard: &str) -> Result<Greeted> {
         Greeted::greet_over(Wire::connect(guard)?)
     }
@@ -183,9 +186,10 @@ impl Greeted {
     pub fn greet_over(wire: Wire) -> Result<Greeted> {
         let (server, name) = IpcOneShotServer::<Request>::new()?;
         wire.say(&Response::Hello { requests: name })?;
-        let (requests, Request::Prepare(layout)) = server.accept()? else {
+        let (requests, Request::Prepare { layout, .. }) = server.accept()? else {
             bail!("the first request was no `Prepare`");
         };
+        wire.say(&Response::Locked { layers: 0 })?;
         Ok(Greeted { wire, requests, layout })
     }
 
