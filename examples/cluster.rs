@@ -2,26 +2,23 @@
 //! come, and one worker's death that ends nothing. Run it from the repository:
 //! `cargo run --release --example cluster`
 
+use std::process::Command;
+
 use host::{Event, Job, Output};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     host::init(); // a worker begins and ends here
-    let job = Job::builder("plugins/filter/filter.wasm")
-        .file("data/events.ndjson")
-        .output(Output::Path("target/pushes.ndjson".into()))
-        .build()?;
-    let mut deaths = 0;
+    let job = Job::builder("plugins/filter/filter.wasm").file("data/events.ndjson");
+    let job = job.output(Output::Path("target/pushes.ndjson".into())).build()?;
+    let mut first = true;
     let account = host::run(&job, &mut |event| match event {
         Event::Online { worker, pid, .. } => {
             println!("worker {worker} (process {pid}) is online");
-            if deaths == 0 {
-                deaths += 1; // the first one is killed as soon as it is there
-                let _ = std::process::Command::new("kill").args(["-9", &pid.to_string()]).status();
+            if std::mem::take(&mut first) {
+                let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
             }
         }
-        Event::Message { worker, used, dropped, .. } => {
-            println!("worker {worker} kept {used} records and dropped {dropped}");
-        }
+        Event::Message { worker, used, .. } => println!("worker {worker} kept {used} records"),
         Event::Exit { worker, exit, .. } => println!("worker {worker} is gone: {exit}"),
         _ => {}
     })?;

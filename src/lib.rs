@@ -15,7 +15,7 @@
 //!         .output(host::Output::Path("target/pushes.ndjson".into()))
 //!         .build()?;
 //!     let account = host::run(&job, &mut |event| {
-//!         if let Event::Online { worker, pid } = event {
+//!         if let Event::Online { worker, pid, .. } = event {
 //!             println!("worker {worker} is online as process {pid}");
 //!         }
 //!     })?;

@@ -170,7 +170,8 @@ impl Reporter {
         {
             eprintln!("  {} is as it was", printable(&path.display().to_string()));
         }
-        if code != 2 {
+        // Where nothing was started there is nothing to account for.
+        if code == 1 {
             self.done(&failed.account);
         }
         ExitCode::from(code)

@@ -8,6 +8,7 @@
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, mount_remount, unmount,
 };
@@ -36,7 +37,12 @@ fn leave() -> io::Result<()> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS;
     // SAFETY: the file table is not unshared, which is what the call is unsafe for.
-    unsafe { Ok(unshare_unsafe(all)?) }
+    unsafe { unshare_unsafe(all) }.map_err(|error| match error {
+        // The kernel's own word for it speaks of a device.
+        Errno::NOSPC => io::Error::other("the limit on user namespaces is reached"),
+        Errno::PERM => io::Error::other("user namespaces are not permitted here"),
+        other => other.into(),
+    })
 }
 
 /// Puts an empty file system in the root's place. The old root is unmounted, not
