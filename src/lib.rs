@@ -5,7 +5,7 @@
 //! because workers are started by executing the program again; then it makes a
 //! [`Job`] and [`run`]s it:
 //!
-//! ```
+//! ```standalone_crate
 //! use host::{Event, Job};
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {

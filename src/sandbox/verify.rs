@@ -25,6 +25,13 @@ pub(crate) fn verify(pid: u32, layers: Layers, locked: Locked) -> Result<(), Str
         Locked::First => 1,
         Locked::ForGood | Locked::Compiling => 2,
     };
+    // A filter holds for the thread that installs it and those that it starts.
+    if !layers.is_empty() && theirs.threads != 1 {
+        return Err(format!(
+            "it had {} threads when it was locked; `host::init()` must be the first call in `main`",
+            theirs.threads
+        ));
+    }
     if layers.has(Layer::Seccomp) {
         if theirs.seccomp != 2 {
             return Err("it has no filter of system calls".into());
@@ -45,6 +52,7 @@ pub(crate) fn verify(pid: u32, layers: Layers, locked: Locked) -> Result<(), Str
 /// What `/proc/PID/status` says about a process's locks.
 #[derive(Debug, PartialEq, Eq)]
 struct Status {
+    threads: u64,
     seccomp: u64,
     filters: Option<u64>,
     no_new_privs: bool,
@@ -65,6 +73,7 @@ impl Status {
             value.ok_or_else(|| io::Error::other(format!("the kernel does not tell `{name}`")))
         };
         Ok(Status {
+            threads: number("Threads", 10)?,
             seccomp: number("Seccomp", 10)?,
             filters: number("Seccomp_filters", 10).ok(),
             no_new_privs: number("NoNewPrivs", 10)? == 1,
@@ -79,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_kernels_words_are_understood() {
-        let text = "Name:\thost\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
+        let text = "Name:\thost\nThreads:\t1\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n\
                     CapEff:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t3\n";
         let status = Status::parse(text).unwrap();
         assert_eq!(status.filters, Some(3));
