@@ -16,9 +16,7 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 use crate::descriptors;
 use crate::error::Error;
 use crate::ipc::{self, Heard, SocketDirectory};
-use crate::protocol::{
-    Abi, Compiled, Fatal, Layout, MAX_RESPONSE_TEXT, Request, Response, cut_text,
-};
+use crate::protocol::{Abi, Compiled, Fatal, Layout, Request, Response, cut_text};
 use crate::roles::Role;
 use crate::runtime;
 use crate::sandbox::{self, Locked, Plan, Policy, Sandbox};
@@ -214,8 +212,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {
         Ok(layers) => ends.responses.send(Response::Locked { layers })?,
         Err(missing) => {
-            let text = cut_text(&missing.to_string(), MAX_RESPONSE_TEXT).to_owned();
-            return Ok(ends.responses.send(Response::Fatal { what: Fatal::Sandbox, text })?);
+            let refused = Response::fatal(Fatal::Sandbox, &missing.to_string());
+            return Ok(ends.responses.send(refused)?);
         }
     }
     let Request::Compile { length } = ends.requests.recv()? else {
@@ -224,10 +222,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     // With its number of threads known it need not ask the system for it.
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     let made = compile(&engine, &plugin, length, artifact, report);
-    ends.responses.send(made.unwrap_or_else(|error| {
-        let text = cut_text(&format!("{error:#}"), MAX_RESPONSE_TEXT).to_owned();
-        Response::Fatal { what: Fatal::Internal, text }
-    }))?;
+    let failed = |error| Response::fatal(Fatal::Internal, &format!("{error:#}"));
+    ends.responses.send(made.unwrap_or_else(failed))?;
     Ok(())
 }
 
@@ -249,7 +245,7 @@ fn compile(
         }
         Err(why) => {
             report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
-            Ok(Response::Fatal { what: Fatal::Plugin, text: String::new() })
+            Ok(Response::fatal(Fatal::Plugin, ""))
         }
     }
 }

@@ -152,6 +152,13 @@ pub(crate) enum Response {
     Fatal { what: Fatal, text: String },
 }
 
+impl Response {
+    /// A last word, cut to what a response can hold.
+    pub fn fatal(what: Fatal, text: &str) -> Response {
+        Response::Fatal { what, text: cut_text(text, MAX_RESPONSE_TEXT).to_owned() }
+    }
+}
+
 /// How an attempt ended, and what it amounts to.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Done {

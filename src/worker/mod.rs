@@ -15,9 +15,7 @@ use anyhow::{Context as _, bail};
 
 use crate::descriptors;
 use crate::ipc::{self, Responses};
-use crate::protocol::{
-    Fatal, Layout, MAX_RESPONSE_TEXT, Process, Request, Response, SLOTS, Start, cut_text,
-};
+use crate::protocol::{Fatal, Layout, Process, Request, Response, SLOTS, Start};
 use crate::runtime::{self, Engine, Filter, Loaded};
 use crate::sandbox::{self, Policy, WorkerDescriptors};
 use crate::slots::WorkerSlot;
@@ -52,7 +50,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let policy = Policy::Worker(descriptors.clone());
     let layers = match sandbox::enter(sandbox, &policy, memory) {
         Ok(layers) => layers,
-        Err(missing) => return send(&responses, fatal(Fatal::Sandbox, &missing.to_string())),
+        Err(missing) => {
+            return send(&responses, Response::fatal(Fatal::Sandbox, &missing.to_string()));
+        }
     };
     send(&responses, Response::Locked { layers })?;
     let Request::Start(start) = ends.requests.recv()? else {
@@ -62,7 +62,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         Ok(worker) => worker,
         Err(error) => {
             let text = format!("{error:#}");
-            return send(&responses, fatal(Fatal::Instantiate, &text));
+            return send(&responses, Response::fatal(Fatal::Instantiate, &text));
         }
     };
     sandbox::seal(layers, &descriptors)?;
@@ -72,7 +72,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         match ends.requests.recv()? {
             Request::Process(process) => match worker.process(process) {
                 Ok(response) => send(&responses, response)?,
-                Err(broken) => return send(&responses, fatal(broken.what, &broken.text)),
+                Err(broken) => return send(&responses, Response::fatal(broken.what, &broken.text)),
             },
             Request::Stop => return Ok(()),
             Request::Prepare { .. } | Request::Start(_) | Request::Compile { .. } => {
@@ -102,10 +102,6 @@ fn send(channel: &Channel, response: Response) -> anyhow::Result<()> {
     Ok(responses.send(response)?)
 }
 
-fn fatal(what: Fatal, text: &str) -> Response {
-    Response::Fatal { what, text: cut_text(text, MAX_RESPONSE_TEXT).to_owned() }
-}
-
 /// Lets a panic of this program be heard: only its place, because its message may
 /// hold bytes of a record.
 fn report_panics(channel: &Channel) {
@@ -114,7 +110,8 @@ fn report_panics(channel: &Channel) {
         let place = panic.location().map_or_else(String::new, ToString::to_string);
         if let Ok(responses) = channel.try_lock() {
             // The process ends either way, and its end will be noticed.
-            let _ = responses.send(fatal(Fatal::Internal, &format!("a panic at {place}")));
+            let _ =
+                responses.send(Response::fatal(Fatal::Internal, &format!("a panic at {place}")));
         }
     }));
 }
