@@ -139,16 +139,15 @@ fn compile_once(
             }
             Response::Locked { layers } if !locked => {
                 locked = true;
-                let missing = sandbox.demanded.without(layers);
-                if !missing.is_empty() {
-                    return Err(Error::Sandbox { why: missing.to_string() });
-                }
-                if let Err(why) = sandbox::verify(worker.pid(), layers, Locked::Compiling) {
+                if let Err(why) = sandbox::verify(worker.pid(), sandbox, layers, Locked::Compiling)
+                {
                     // If it is gone, that is why the kernel does not know it.
                     if worker.has_ended(Duration::ZERO) {
                         continue;
                     }
-                    return Err(Error::Sandbox { why });
+                    return Err(Error::Sandbox {
+                        why: format!("the compile worker is not locked: {why}"),
+                    });
                 }
                 // A failure means that it is gone, which the guard will say.
                 let _ = worker.send(Request::Compile { length });

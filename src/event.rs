@@ -42,6 +42,9 @@ pub enum Event<'a> {
         exit: Exit,
         /// How it broke the protocol, if that is why.
         violation: Option<String>,
+        /// What it could still say before its end, made fit to be shown: where it
+        /// panicked, never a record or a plugin's words.
+        last_words: Option<String>,
     },
     /// A record failed and was left out.
     Skipped(&'a RecordFailure),

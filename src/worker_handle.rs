@@ -48,6 +48,9 @@ impl fmt::Display for Exit {
             Exit::Signal(signal) => {
                 let name = nix::sys::signal::Signal::try_from(*signal);
                 match name {
+                    Ok(nix::sys::signal::Signal::SIGSYS) => f.write_str(
+                        "the sandbox ended it for a forbidden system call (it was killed by SIGSYS)",
+                    ),
                     Ok(name) => write!(f, "it was killed by {name}"),
                     Err(_) => write!(f, "it was killed by signal {signal}"),
                 }

@@ -64,14 +64,17 @@ impl Reporter {
     pub fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Online { worker, pid, layers } => self.online(*worker, *pid, *layers),
-            Event::Exit { worker, pid, exit, violation } => {
+            Event::Exit { worker, pid, exit, violation, last_words } => {
                 if let Some(violation) = violation {
                     eprintln!(
                         "{WARNING}warning:{WARNING:#} worker {worker} (process {pid}) was ended: \
                          {violation}"
                     );
                 } else if self.looks.verbose {
-                    eprintln!("worker {worker} (process {pid}) is gone: {exit}");
+                    let words = last_words
+                        .as_ref()
+                        .map_or(String::new(), |said| format!("; it said: {said}"));
+                    eprintln!("worker {worker} (process {pid}) is gone: {exit}{words}");
                 }
             }
             Event::Skipped(failure) => self.skipped(failure),

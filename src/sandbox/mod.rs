@@ -108,7 +108,7 @@ pub(crate) fn enter(plan: Plan, policy: &Policy, memory: u64) -> Result<Layers, 
     };
     let wants = |layer| plan.wanted.has(layer);
     if wants(Layer::Rlimits) {
-        step(Layer::Rlimits, rlimits::enter(memory))?;
+        step(Layer::Rlimits, rlimits::enter(policy, memory))?;
     }
     if wants(Layer::Namespaces) {
         step(Layer::Namespaces, namespaces::enter())?;

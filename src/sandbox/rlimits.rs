@@ -4,6 +4,8 @@ use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
+use super::Policy;
+
 /// Descriptors that a worker may have open: what it inherits, its channel, and one to
 /// load the plugin with. Locked workers cannot open any.
 const DESCRIPTORS: u64 = 256;
@@ -11,7 +13,13 @@ const DESCRIPTORS: u64 = 256;
 /// Sets what is limited from the beginning. `memory` bounds the data of the process,
 /// in bytes: what it maps privately and writably. (Not its address space, of which
 /// wasmtime reserves gigabytes without touching them.)
-pub(super) fn enter(memory: u64) -> io::Result<()> {
+///
+/// The limit on processes counts for ordinary users only: the kernel exempts root.
+pub(super) fn enter(policy: &Policy, memory: u64) -> io::Result<()> {
+    if let Policy::Worker(_) = policy {
+        // It is a single thread, and that is what it stays.
+        set(Resource::Nproc, 0)?;
+    }
     set(Resource::Core, 0)?;
     set(Resource::Nofile, DESCRIPTORS)?;
     set(Resource::Data, memory)?;

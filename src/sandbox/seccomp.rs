@@ -46,15 +46,15 @@ pub(super) const fn when(call: &'static str, when: &'static [When]) -> Allow {
 /// The first filter: what a role needs until everything is loaded, and for good if it
 /// is a compile worker.
 pub(super) fn enter_first(policy: &Policy) -> io::Result<()> {
+    // A filter has one answer for what it matches, so what is to be refused without being
+    // fatal has a filter of its own. It comes first, because the other may allow no third.
     match policy {
         Policy::Worker(descriptors) => {
+            apply(&assemble(&[worker::REFUSED], None, Otherwise::Refuse, native()?)?)?;
             let lists = [worker::SERVING, worker::PROCESS, worker::LOADING];
             apply(&assemble(&lists, Some(descriptors), Otherwise::Kill, native()?)?)
         }
         Policy::CompileWorker => {
-            // A filter has one answer for what it matches, so what is to be refused
-            // without being fatal has a filter of its own. It comes first, because the
-            // other allows no third.
             apply(&assemble(&[compile_worker::REFUSED], None, Otherwise::Refuse, native()?)?)?;
             let lists = [worker::PROCESS, compile_worker::COMPILING];
             apply(&assemble(&lists, None, Otherwise::Kill, native()?)?)
@@ -186,6 +186,7 @@ mod tests {
     #[test]
     fn the_policy_for_aarch64_names_the_calls_that_it_should() {
         let expected = [
+            ("write", 64),
             ("pread64", 67),
             ("recvmsg", 212),
             ("sendmsg", 211),

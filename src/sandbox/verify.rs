@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::{Layer, Layers};
+use super::{Layer, Layers, Plan};
 
 /// How far a process must be.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -16,14 +16,22 @@ pub(crate) enum Locked {
     Compiling,
 }
 
-/// Checks that `pid`, which says that these layers are in force, is not wrong where
-/// the kernel can tell.
-pub(crate) fn verify(pid: u32, layers: Layers, locked: Locked) -> Result<(), String> {
+/// Checks that `pid`, which says that these layers are in force, has what the plan
+/// demands, and that it is not wrong where the kernel can tell.
+///
+/// # Errors
+/// What is not as it should be. The process may also have ended meanwhile, which the
+/// caller has to find out.
+pub(crate) fn verify(pid: u32, plan: Plan, layers: Layers, locked: Locked) -> Result<(), String> {
+    let missing = plan.demanded.without(layers);
+    if !missing.is_empty() {
+        return Err(format!("it has no {missing}"));
+    }
     let theirs = Status::of(&pid.to_string()).map_err(|error| error.to_string())?;
     let ours = Status::of("self").map_err(|error| error.to_string())?;
     let filters = match locked {
-        Locked::First => 1,
-        Locked::ForGood | Locked::Compiling => 2,
+        Locked::First | Locked::Compiling => 2,
+        Locked::ForGood => 3,
     };
     // A filter holds for the thread that installs it and those that it starts.
     if !layers.is_empty() && theirs.threads != 1 {
@@ -85,6 +93,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Sandbox;
 
     #[test]
     fn the_kernels_words_are_understood() {
@@ -99,7 +108,9 @@ mod tests {
     #[test]
     fn a_process_that_is_not_locked_is_found_out() {
         let own = std::process::id();
-        assert!(verify(own, Layers::NONE, Locked::First).is_ok());
-        assert!(verify(own, Layers::FLOOR, Locked::ForGood).is_err());
+        let off = Sandbox::Off.plan();
+        assert!(verify(own, off, Layers::NONE, Locked::First).is_ok());
+        assert!(verify(own, off, Layers::FLOOR, Locked::ForGood).is_err());
+        assert!(verify(own, Sandbox::Strict.plan(), Layers::FLOOR, Locked::First).is_err());
     }
 }

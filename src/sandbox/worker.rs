@@ -7,6 +7,15 @@ const MAP_TYPE: u64 = libc::MAP_TYPE as u64;
 const MAP_GROWSDOWN: u64 = libc::MAP_GROWSDOWN as u64;
 const MAP_PRIVATE: u64 = libc::MAP_PRIVATE as u64;
 
+/// Standard error, which is `/dev/null`.
+const TO_STDERR: When = When::Is(0, libc::STDERR_FILENO as u64);
+
+/// Refused, and not fatal: before it aborts, where memory has run out for example, the
+/// standard library has something to say. That must not look like a forbidden call. It is
+/// not let through either, because a hostile compiled plugin could have put another file
+/// in the place of standard error while it was loaded.
+pub(super) const REFUSED: &[Allow] = &[when("write", &[TO_STDERR])];
+
 /// While a plugin runs (the second filter), with [`PROCESS`].
 ///
 /// No call opens, creates, executes, forks, connects, or names another process. What
@@ -40,6 +49,8 @@ pub(super) const PROCESS: &[Allow] = &[
     when("tgkill", &[When::OnItself]),
     any("gettid"),
     any("getpid"),
+    // Words before the end, which go nowhere (see `REFUSED`).
+    when("write", &[TO_STDERR]),
     // Waiting and time.
     any("futex"),
     any("sched_yield"),
@@ -55,7 +66,7 @@ pub(super) const PROCESS: &[Allow] = &[
 pub(super) const LOADING: &[Allow] = &[
     // The compiled plugin is read, and becomes executable.
     any("pread64"),
-    any("mmap"),
+    when("mmap", &[When::Masked(3, MAP_TYPE | MAP_GROWSDOWN, MAP_PRIVATE)]),
     any("mprotect"),
     // The image of its initial memory is written once and sealed.
     any("memfd_create"),

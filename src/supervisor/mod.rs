@@ -318,11 +318,9 @@ impl Supervisor<'_> {
                 Ok(())
             }
             Response::Locked { layers } if worker.layers.is_none() => {
-                let missing = self.job.sandbox.plan().demanded.without(layers);
-                if !missing.is_empty() {
-                    return Err(Error::Sandbox { why: missing.to_string() });
-                }
-                if let Err(why) = sandbox::verify(worker.handle.pid(), layers, Locked::First) {
+                let plan = self.job.sandbox.plan();
+                if let Err(why) = sandbox::verify(worker.handle.pid(), plan, layers, Locked::First)
+                {
                     return self.not_locked(said.place, why);
                 }
                 worker.layers = Some(layers);
@@ -340,7 +338,8 @@ impl Supervisor<'_> {
             }
             Response::Online if !worker.online && worker.layers.is_some() => {
                 let (pid, layers) = (worker.handle.pid(), worker.layers.unwrap_or_default());
-                if let Err(why) = sandbox::verify(pid, layers, Locked::ForGood) {
+                let plan = self.job.sandbox.plan();
+                if let Err(why) = sandbox::verify(pid, plan, layers, Locked::ForGood) {
                     return self.not_locked(said.place, why);
                 }
                 worker.online = true;
@@ -366,7 +365,8 @@ impl Supervisor<'_> {
             }
             // Its end follows, and is dealt with like any other.
             Response::Fatal { what: Fatal::Internal | Fatal::Plugin, text } => {
-                worker.last_words = Some(printable(&text));
+                // A panic may lead to another on its way; the first tells the cause.
+                worker.last_words.get_or_insert(printable(&text));
                 Ok(())
             }
             Response::Hello { .. }
@@ -434,8 +434,9 @@ impl Supervisor<'_> {
         let said = worker.last_words.take();
         let death = place.bury(own);
         let text = violation.map(|violation| violation.to_string());
-        let how = text.clone().or(said).unwrap_or_else(|| exit.to_string());
-        (self.events)(Event::Exit { worker: number, pid, exit, violation: text });
+        let how = text.clone().or_else(|| said.clone()).unwrap_or_else(|| exit.to_string());
+        let (violation, last_words) = (text, said);
+        (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
         if let Death::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = death {
             let why = match cause {
                 Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
@@ -474,7 +475,9 @@ impl Supervisor<'_> {
                     worker.handle.kill();
                 }
                 let (pid, exit) = (worker.handle.pid(), worker.handle.end());
-                (self.events)(Event::Exit { worker: place.number, pid, exit, violation: None });
+                let (violation, last_words) = (None, worker.last_words.take());
+                let worker = place.number;
+                (self.events)(Event::Exit { worker, pid, exit, violation, last_words });
             }
         }
         self.ledger.close(end, started.elapsed())

@@ -1,6 +1,8 @@
 //! The driver: runs every attack against a supervisor of its own and judges it.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -9,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::attacks::{ATTACKS, Attack, ENDED, Outcome};
+use crate::attacks::{self, Attack, By, ENDED, Outcome};
 use crate::supervise::Summary;
-use crate::{ATTACKED, is_kept};
+use crate::{ATTACKED, MARK, SECRET, is_kept};
 
 /// Attacks that are under way at once.
 const AT_ONCE: usize = 8;
@@ -21,15 +23,22 @@ const AT_ONCE: usize = 8;
 const HANG: u64 = 120;
 const HANG_VARIABLE: &str = "HOSTILE_HANG";
 
+/// How much the supervisor's own memory may grow in a run, in KiB: buffers and what
+/// allocators keep, but nothing that a worker or a plugin could make larger.
+const GROWTH: u64 = 32 << 10;
+/// What is logged of a record at most, in bytes, and the number of lines.
+const LOGGED: (usize, usize) = (64 << 10, 2000);
+
 /// What a run should give.
 struct Expected {
     output: Vec<u8>,
     read: u64,
     used: u64,
+    skipped: u64,
 }
 
 struct Verdict {
-    name: &'static str,
+    name: String,
     result: Result<String>,
     took: Duration,
 }
@@ -74,12 +83,22 @@ fn report(verdicts: &[Verdict]) -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Names all attacks.
+pub fn list() -> ExitCode {
+    for attack in attacks::all() {
+        println!("{}", attack.name);
+    }
+    ExitCode::SUCCESS
+}
+
 fn attack_all(wanted: &Wanted) -> Result<Vec<Verdict>> {
     let root = tempfile::Builder::new().prefix("hostile-").tempdir()?;
     let field = Field::new(root.path())?;
-    let expected = field.expected()?;
+    let all = attacks::all();
     let mut attacks: Vec<(usize, &Attack)> =
-        ATTACKS.iter().enumerate().filter(|(_, attack)| wanted.has(attack.name)).collect();
+        all.iter().enumerate().filter(|(_, attack)| wanted.has(&attack.name)).collect();
+    ensure!(!attacks.is_empty(), "there is no such attack");
+    field.honest()?;
     // Those that take long are begun first.
     attacks.sort_by_key(|(_, attack)| !attack.waits);
     let next = AtomicUsize::new(0);
@@ -90,8 +109,9 @@ fn attack_all(wanted: &Wanted) -> Result<Vec<Verdict>> {
                 while let Some((place, attack)) = attacks.get(next.fetch_add(1, Ordering::Relaxed))
                 {
                     let began = Instant::now();
-                    let result = field.attack(*place, attack, &expected);
-                    let verdict = Verdict { name: attack.name, result, took: began.elapsed() };
+                    let result = field.attack(*place, attack);
+                    let name = attack.name.to_string();
+                    let verdict = Verdict { name, result, took: began.elapsed() };
                     let mut verdicts = verdicts.lock().unwrap_or_else(|gone| gone.into_inner());
                     verdicts.push((*place, verdict));
                 }
@@ -109,6 +129,8 @@ struct Field<'a> {
     executable: PathBuf,
     plugin: PathBuf,
     input: PathBuf,
+    /// Input with some records that are marked.
+    marked: PathBuf,
 }
 
 /// What a supervisor left behind.
@@ -120,66 +142,107 @@ struct Run {
     stderr: String,
     /// Files in the directory for sockets, after the end.
     sockets: usize,
-    /// Processes that still run this run's executable.
+    /// Processes that still run this run's executable, a second after the end.
     processes: Vec<String>,
 }
 
 impl Field<'_> {
     fn new(root: &Path) -> Result<Field<'_>> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let marked = root.join("marked.ndjson");
+        fs::write(&marked, marked_input())?;
         Ok(Field {
             root,
             executable: std::env::current_exe()?,
             plugin: repository.join("plugins/filter/filter.wasm"),
             input: repository.join("data/events.ndjson"),
+            marked,
         })
     }
 
-    /// What an honest run gives, checked against a plain search.
-    fn expected(&self) -> Result<Expected> {
-        let input = fs::read(&self.input)?;
-        let lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
-        let kept: Vec<&[u8]> = lines.iter().copied().filter(|line| is_kept(line)).collect();
-        let (read, used) = (lines.len() as u64, kept.len() as u64);
-        let expected = Expected { output: kept.concat(), read, used };
-        ensure!(used > 0 && used < read, "the data has nothing to choose from");
-        let run = self.run(&self.root.join("honest"), "honest", 10_000)?;
+    /// Sees that an honest run gives what a plain search does.
+    fn honest(&self) -> Result<()> {
+        let expected = self.expected(None)?;
+        ensure!(expected.used > 0 && expected.used < expected.read, "nothing to choose from");
+        let run = self.run(&self.root.join("honest"), "honest", None)?;
         judge(&run, Outcome::Harmless, &expected).context("the honest run")?;
-        Ok(expected)
+        Ok(())
     }
 
-    fn attack(&self, place: usize, attack: &Attack, expected: &Expected) -> Result<String> {
-        let run = self.run(&self.root.join(place.to_string()), attack.name, attack.timeout)?;
-        match run.attacked.as_deref() {
-            Some("") => {}
-            Some(trouble) => bail!("the attacker did not get far: {trouble}"),
-            None => bail!("nobody attacked"),
+    /// What the output should be, and the account.
+    fn expected(&self, attack: Option<&Attack>) -> Result<Expected> {
+        let is_marked = attack.is_some_and(Attack::is_marked);
+        let set_aside = attack.is_some_and(|one| matches!(one.outcome, Outcome::SetAside(_)));
+        let input = fs::read(if is_marked { &self.marked } else { &self.input })?;
+        let lines: Vec<&[u8]> = input.split_inclusive(|byte| *byte == b'\n').collect();
+        let fails = |line: &[u8]| set_aside && line.first() == Some(&MARK);
+        let kept = lines.iter().copied().filter(|line| match is_marked {
+            true => !fails(line),
+            false => is_kept(line),
+        });
+        let kept: Vec<&[u8]> = kept.collect();
+        Ok(Expected {
+            output: kept.concat(),
+            read: lines.len() as u64,
+            used: kept.len() as u64,
+            skipped: lines.iter().filter(|line| fails(line)).count() as u64,
+        })
+    }
+
+    fn attack(&self, place: usize, attack: &Attack) -> Result<String> {
+        let run = self.run(&self.root.join(place.to_string()), &attack.name, Some(attack))?;
+        if !matches!(attack.by, By::Plugin(_) | By::Outside(_)) {
+            match run.attacked.as_deref() {
+                Some("") => {}
+                Some(trouble) => bail!("the attacker did not get far: {trouble}"),
+                None => bail!("nobody attacked"),
+            }
         }
-        judge(&run, attack.outcome, expected)
+        judge(&run, attack.outcome, &self.expected(Some(attack))?)
     }
 
     /// Runs a supervisor whose executable has this name.
-    fn run(&self, directory: &Path, name: &str, timeout: u64) -> Result<Run> {
+    fn run(&self, directory: &Path, name: &str, attack: Option<&Attack>) -> Result<Run> {
         let sockets = directory.join("t");
         fs::create_dir_all(&sockets)?;
         let executable = directory.join(name);
         if fs::hard_link(&self.executable, &executable).is_err() {
             fs::copy(&self.executable, &executable)?;
         }
-        let [output, summary, stderr] =
-            ["output", "summary", "stderr"].map(|name| directory.join(name));
-        let mut child = Command::new(&executable)
+        let [output, summary, stderr, text] =
+            ["output", "summary", "stderr", "plugin.wat"].map(|name| directory.join(name));
+        let plugin = match attack.and_then(Attack::plugin) {
+            Some(plugin) => {
+                fs::write(&text, plugin)?;
+                &text
+            }
+            None => &self.plugin,
+        };
+        let input = if attack.is_some_and(Attack::is_marked) { &self.marked } else { &self.input };
+        let group = attack.and_then(|attack| ControlGroup::new(name, attack.machine?));
+        let mut command = match &group {
+            Some(group) => group.command(&executable),
+            None => Command::new(&executable),
+        };
+        command
             .arg("--supervise")
-            .args([&self.plugin, &self.input, &output, &summary])
-            .arg(timeout.to_string())
+            .args([plugin, input, &output, &summary])
             .env_remove("XDG_RUNTIME_DIR")
             .env("TMPDIR", &sockets)
             .env("RUST_BACKTRACE", "0")
+            .env(SECRET, "42")
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(fs::File::create(&stderr)?)
-            .spawn()?;
+            .stderr(fs::File::create(&stderr)?);
+        let mut child = command.spawn()?;
         let status = wait(&mut child)?;
+        let mut processes = processes_of(&executable)?;
+        let ended = Instant::now();
+        while !processes.is_empty() && ended.elapsed() < Duration::from_secs(1) {
+            std::thread::sleep(Duration::from_millis(10));
+            processes = processes_of(&executable)?;
+        }
         let summary = fs::read(summary).ok();
         Ok(Run {
             status,
@@ -188,9 +251,18 @@ impl Field<'_> {
             attacked: fs::read_to_string(directory.join(ATTACKED)).ok(),
             stderr: fs::read_to_string(stderr)?,
             sockets: fs::read_dir(&sockets)?.count(),
-            processes: processes_of(&executable)?,
+            processes,
         })
     }
+}
+
+/// Records of which two are marked, each in the middle of a range.
+fn marked_input() -> Vec<u8> {
+    let lines = (0..2000).map(|number| {
+        let mark = if number % 1000 == 100 { char::from(MARK) } else { ' ' };
+        format!("{mark}{{\"number\":{number},\"text\":\"{}\"}}\n", "words ".repeat(15))
+    });
+    lines.collect::<String>().into_bytes()
 }
 
 fn wait(child: &mut Child) -> Result<ExitStatus> {
@@ -225,8 +297,52 @@ fn processes_of(executable: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// A control group in which a run can have only so much memory; removed when dropped.
+struct ControlGroup {
+    directory: PathBuf,
+}
+
+impl ControlGroup {
+    /// Makes one, if this user may do that on this machine, in either version of the
+    /// kernel's interface.
+    fn new(name: &str, megabytes: u64) -> Option<ControlGroup> {
+        let name = format!("hostile-{name}-{}", std::process::id());
+        let places =
+            [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        places.into_iter().find_map(|(parent, limit)| {
+            let directory = Path::new(parent).join(&name);
+            fs::create_dir(&directory).ok()?;
+            let group = ControlGroup { directory };
+            // Where there is no such file the group is removed again.
+            let file = fs::File::options().write(true).open(group.directory.join(limit));
+            file.ok()?.write_all((megabytes << 20).to_string().as_bytes()).ok()?;
+            Some(group)
+        })
+    }
+
+    /// A program that will be inside.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(r#"echo $$ > "$0" && exec "$@""#);
+        command.arg(self.directory.join("cgroup.procs")).arg(program);
+        command
+    }
+}
+
+impl Drop for ControlGroup {
+    fn drop(&mut self) {
+        // Empty by now, or the test fails for what is still in it.
+        let _ = fs::remove_dir(&self.directory);
+    }
+}
+
 /// Compares what happened with what had to happen, and says it in a line.
 fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
+    if matches!(outcome, Outcome::SupervisorDies) {
+        ensure!(run.status.signal() == Some(9), "it ended with {}", run.status);
+        ensure!(run.processes.is_empty(), "processes are left: {}", run.processes.join(", "));
+        return Ok("no process is left".into());
+    }
     let Some(seen) = &run.summary else {
         bail!("the supervisor did not survive: {}: {}", run.status, run.stderr.trim());
     };
@@ -248,6 +364,16 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
     ensure!(run.sockets == 0, "{} entries are left in the directory for sockets", run.sockets);
     ensure!(seen.stowaways == 0, "{} descriptors came in", seen.stowaways);
     ensure!(!run.stderr.contains("panicked"), "a panic: {}", run.stderr.trim());
+    let growth = seen.memory_after.saturating_sub(seen.memory_before);
+    ensure!(growth < GROWTH, "its memory has grown by {growth} KiB");
+    let logged = (seen.log_bytes, seen.log_lines);
+    let marked = usize::try_from(expected.skipped)?.max(2);
+    ensure!(
+        logged.0 <= LOGGED.0 * marked && logged.1 <= LOGGED.1 * marked,
+        "the plugin's log has {} lines with {} bytes",
+        logged.1,
+        logged.0
+    );
     if let Outcome::Ends(code, says) = outcome {
         ensure!(run.status.code() == Some(code), "it ended with {}, not {code}", run.status);
         ensure!(seen.error.contains(says), "its error was: {}", seen.error);
@@ -258,7 +384,7 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
     let output = run.output.as_deref().context("there is no output")?;
     ensure!(output == expected.output, "the output is not what it should be");
     ensure!(
-        (seen.read, seen.used, seen.skipped) == (expected.read, expected.used, 0),
+        (seen.read, seen.used, seen.skipped) == (expected.read, expected.used, expected.skipped),
         "the account is wrong: {} read, {} used, {} skipped",
         seen.read,
         seen.used,
@@ -267,7 +393,17 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
     let reasons: &[&str] = match outcome {
         Outcome::Replaced(reason) => &[reason],
         Outcome::ReplacedEither(one, other) => &[one, other],
-        Outcome::Harmless | Outcome::Ends(..) => &[],
+        Outcome::ReplacedPerhaps(reason) if seen.restarts > 0 => &[reason],
+        Outcome::SetAside(kind) => {
+            let all = seen.failures.len() as u64 == expected.skipped;
+            ensure!(
+                all && seen.failures.iter().all(|failure| failure.contains(kind)),
+                "records failed like this: {}",
+                seen.failures.join(", ")
+            );
+            return Ok(format!("set aside: {}", seen.failures.join(", ")));
+        }
+        _ => &[],
     };
     if reasons.is_empty() {
         ensure!(seen.restarts == 0, "{} workers were replaced: {ends}", seen.restarts);

@@ -1,11 +1,11 @@
-//! Hostile workers against the real supervisor.
+//! Attacks on the real program: by hostile workers, plugins, native code and the world.
 //!
 //! This one executable plays three parts:
 //! * the *driver*, which `cargo test` runs: makes a copy of the executable for each
 //!   attack, named after it, runs it as a supervisor and judges what came of it;
 //! * the *supervisor* (`--supervise`), a program like any other that calls
 //!   [`host::run`];
-//! * the *workers* that this supervisor starts by executing itself. One of them is
+//! * the *workers* that this supervisor starts by executing itself. One of them may be
 //!   the attacker; all others are what the library makes of them.
 //!
 //! `cargo test --release --test hostile -- NAME...` runs the attacks whose names
@@ -13,6 +13,7 @@
 
 mod attacks;
 mod driver;
+mod hook;
 mod supervise;
 mod wire;
 
@@ -22,12 +23,20 @@ use std::process::ExitCode;
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-use attacks::{ATTACKS, Who};
+use attacks::{Attack, By, Who};
+use hook::Deed;
 
 /// Name of the memory files that an attacker tries to leave with the supervisor.
 pub const STOWAWAY: &str = "stowaway";
 /// A file that an attacker leaves beside its executable: the attack took place.
 pub const ATTACKED: &str = "attacked";
+
+/// With what a marked record begins.
+pub const MARK: u8 = b'!';
+/// The supervisor's environment has a variable whose name begins like this.
+pub const SECRET: &str = "HOSTILE_SECRET";
+/// The supervisor's program has left this descriptor open for children to inherit.
+pub const INHERITED: i32 = 99;
 
 /// Numbers in the names of the first guards: how an attacker knows that it is the
 /// first of its kind. The driver notices if these change, because then nobody attacks.
@@ -41,6 +50,13 @@ pub fn is_kept(line: &[u8]) -> bool {
     line.windows(WANTED.len()).any(|bytes| bytes == WANTED)
 }
 
+/// The attack after which this executable is named.
+fn own_attack() -> Option<Attack> {
+    let executable = std::env::current_exe().ok()?;
+    let name = executable.file_name()?;
+    attacks::all().into_iter().find(|attack| name == OsStr::new(attack.name.as_ref()))
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -50,35 +66,43 @@ fn main() -> ExitCode {
     // Everybody else who was started as a worker stays in here.
     host::init();
     match arguments[..] {
-        ["--supervise", ref job @ ..] => supervise::main(job),
+        ["--supervise", ref paths @ ..] => supervise::main(paths),
+        ["--list"] => driver::list(),
         ref wanted => driver::main(wanted),
     }
 }
 
 /// Does this process's attack, if it has one; then it does not return.
 fn attack_if_hostile(role: &str, guard: &str) {
-    let Ok(executable) = std::env::current_exe() else { return };
-    let name = executable.file_name();
-    let Some(attack) = ATTACKS.iter().find(|attack| name == Some(OsStr::new(attack.name))) else {
-        return;
+    let Some(attack) = own_attack() else { return };
+    let who = match attack.by {
+        By::Process(who, _) => who,
+        By::Native(..) => Who::FirstWorker,
+        By::Artifact(_) => Who::EveryCompile,
+        By::Plugin(_) | By::Outside(_) => return,
     };
     let number = Path::new(guard).file_name();
-    let hostile = match attack.who {
+    let hostile = match who {
         Who::FirstWorker => number == Some(OsStr::new(FIRST_WORKER)),
         Who::FirstCompile => number == Some(OsStr::new(FIRST_COMPILE)),
         Who::EveryWorker => role == "worker",
         Who::EveryCompile => role == "compile",
     };
-    if !hostile {
-        return;
-    }
+    let Some(executable) = std::env::current_exe().ok().filter(|_| hostile) else { return };
     // Whatever becomes of the test, no attacker survives it.
     let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
     let noted = std::fs::write(executable.with_file_name(ATTACKED), "").is_ok();
     if !(bound && noted) {
         std::process::exit(3);
     }
-    match (attack.act)(guard) {
+    let act = match attack.by {
+        By::Process(_, act) => act,
+        // These have their moment later, in a process that is otherwise honest.
+        By::Native(stage, native) => return hook::plan(Deed::Attack(stage, native)),
+        By::Artifact(code) => return hook::plan(Deed::Forge(code)),
+        By::Plugin(_) | By::Outside(_) => return,
+    };
+    match act(guard) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             // Its standard error leads nowhere: the driver reads this file.

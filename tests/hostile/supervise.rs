@@ -1,15 +1,24 @@
 //! The supervisor under attack: runs a job through the library and writes down what
 //! it saw, for the driver to judge.
+#![allow(unsafe_code, reason = "leaving a descriptor to children takes a number")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use host::{Event, Job, Output, Sandbox};
+use host::{Event, Job, MaxErrors, OnError, Output, Sandbox};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 use serde::{Deserialize, Serialize};
+
+use crate::attacks::{Attack, By};
+
+/// Memory that a plugin may have, in bytes.
+const MEMORY: u64 = 8 << 20;
+/// Memory that a supervisor holds where the machine is to run out of it, in bytes: more
+/// than a worker then gets.
+const BALLAST: usize = 192 << 20;
 
 /// How often is looked whether threads have ended: a thread that was joined may be
 /// visible for a moment longer.
@@ -26,6 +35,14 @@ pub struct Summary {
     pub restarts: u64,
     /// Why each worker ended that did not end by itself with code 0.
     pub ends: Vec<String>,
+    /// How each record failed that was set aside.
+    pub failures: Vec<String>,
+    /// What the plugin logged.
+    pub log_lines: usize,
+    pub log_bytes: usize,
+    /// The supervisor's own memory, in KiB.
+    pub memory_before: u64,
+    pub memory_after: u64,
     /// Processes that came online.
     pub online: usize,
     pub descriptors_before: usize,
@@ -39,29 +56,49 @@ pub struct Summary {
 }
 
 pub fn main(arguments: &[&str]) -> ExitCode {
-    let [plugin, input, output, summary, timeout] = arguments else { return ExitCode::from(64) };
-    let Ok(timeout) = timeout.parse().map(Duration::from_millis) else {
-        return ExitCode::from(64);
-    };
+    let [plugin, input, output, summary] = arguments else { return ExitCode::from(64) };
+    // An honest run is named after no attack.
+    let attack = crate::own_attack();
     let job = Job::builder(*plugin)
         .file(*input)
         .output(Output::Path(PathBuf::from(output)))
         .workers(2)
         .range_size(16 << 10)
-        .timeout(timeout)
+        .memory(MEMORY);
+    let job = match &attack {
+        Some(attack) => job.timeout(Duration::from_millis(attack.timeout)),
+        None => job,
+    };
+    let job = match attack.as_ref().map(|attack| attack.by) {
         // What is attacked here is what stands if the sandbox falls.
-        .sandbox(Sandbox::Off)
-        .build();
-    let Ok(job) = job else { return ExitCode::from(64) };
-    let (seen, code) = run(&job);
+        Some(By::Process(..)) => job.sandbox(Sandbox::Off),
+        Some(By::Plugin(_)) => job.on_error(OnError::Skip).max_errors(MaxErrors::Percent(100.0)),
+        _ => job,
+    };
+    let Ok(job) = job.build() else { return ExitCode::from(64) };
+    // A careless program: it leaves something open for whoever is started by it.
+    // SAFETY: nobody owns that number, and standard input is open.
+    unsafe { libc::dup2(0, crate::INHERITED) };
+    let ballast = attack.as_ref().and_then(|attack| attack.machine).map(|_| vec![1_u8; BALLAST]);
+    let (seen, code) = run(&job, attack.as_ref());
+    std::hint::black_box(ballast);
     let written = serde_json::to_vec(&seen).map(|text| std::fs::write(summary, text));
     if matches!(written, Ok(Ok(()))) { code } else { ExitCode::from(65) }
 }
 
-fn run(job: &Job) -> (Summary, ExitCode) {
+fn run(job: &Job, attack: Option<&Attack>) -> (Summary, ExitCode) {
+    let outside = match attack.map(|attack| attack.by) {
+        Some(By::Outside(outside)) => Some(outside),
+        _ => None,
+    };
+    if let Some(outside) = outside {
+        (outside.before)();
+    }
+    let mut struck = false;
     let mut seen = Summary {
         descriptors_before: entries("/proc/self/fd"),
         threads_before: entries("/proc/self/task"),
+        memory_before: memory(),
         ..Summary::default()
     };
     let mut pids = BTreeSet::new();
@@ -71,8 +108,20 @@ fn run(job: &Job) -> (Summary, ExitCode) {
             Event::Online { pid, .. } => {
                 pids.insert(pid);
             }
-            Event::Exit { exit, violation, .. } if exit != host::Exit::Code(0) => {
-                seen.ends.push(violation.unwrap_or_else(|| exit.to_string()));
+            Event::Message { .. } if !std::mem::replace(&mut struck, true) => {
+                if let Some(outside) = outside {
+                    (outside.meanwhile)();
+                }
+            }
+            Event::Exit { exit, violation, last_words, .. } if exit != host::Exit::Code(0) => {
+                let how = violation.unwrap_or_else(|| exit.to_string());
+                let words = last_words.map_or(String::new(), |said| format!("; it said: {said}"));
+                seen.ends.push(how + &words);
+            }
+            Event::Skipped(failure) => seen.failures.push(failure.kind.to_string()),
+            Event::Log { text, .. } => {
+                seen.log_lines += 1;
+                seen.log_bytes += text.len();
             }
             _ => {}
         }
@@ -89,6 +138,7 @@ fn run(job: &Job) -> (Summary, ExitCode) {
     seen.used = account.used;
     seen.skipped = account.skipped;
     seen.restarts = account.restarts;
+    seen.memory_after = memory();
     seen.descriptors_after = entries("/proc/self/fd");
     for _ in 0..LOOKS {
         seen.threads_after = entries("/proc/self/task");
@@ -103,6 +153,13 @@ fn run(job: &Job) -> (Summary, ExitCode) {
 
 fn entries(directory: &str) -> usize {
     std::fs::read_dir(directory).map_or(0, Iterator::count)
+}
+
+/// Memory of this process that is its own, in KiB.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
 }
 
 fn stowaways() -> usize {

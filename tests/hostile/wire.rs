@@ -167,7 +167,11 @@ pub enum End {
 const TEXT: u64 = 4096;
 const OUTPUT: u64 = TEXT + (64 << 10);
 /// Where the input file lies among the inherited descriptors.
-const INPUT_FILE: u64 = 8;
+pub const INPUT_FILE: i32 = 8;
+/// Where the compiled plugin lies.
+pub const ARTIFACT: i32 = 3;
+/// Where the slots' memory lies: the input of one, its output, and the other's.
+pub const SLOTS: [i32; 4] = [4, 5, 6, 7];
 
 /// A worker that has greeted as it should.
 pub struct Greeted {
@@ -262,18 +266,23 @@ pub fn write_text(slot: u8, text: &[u8]) -> Result<()> {
     write_slot(slot, TEXT, text)
 }
 
+/// Writes to a slot's output, so many bytes from its start.
+pub fn write_output(slot: u8, at: u64, bytes: &[u8]) -> Result<()> {
+    write_slot(slot, OUTPUT + at, bytes)
+}
+
 /// Says at which record the worker is. There is nobody who would check that.
 pub fn write_progress(slot: u8, word: u64) -> Result<()> {
     write_slot(slot, 0, &word.to_ne_bytes())
 }
 
 fn write_slot(slot: u8, offset: u64, bytes: &[u8]) -> Result<()> {
-    inherited(5 + 2 * u64::from(slot))?.write_all_at(bytes, offset)?;
+    inherited(SLOTS[1 + 2 * usize::from(slot)])?.write_all_at(bytes, offset)?;
     Ok(())
 }
 
 /// A second way to an inherited descriptor.
-fn inherited(number: u64) -> Result<File> {
+fn inherited(number: i32) -> Result<File> {
     let path = format!("/proc/self/fd/{number}");
     let read_only = number == INPUT_FILE;
     File::options().read(true).write(!read_only).open(&path).with_context(|| path)

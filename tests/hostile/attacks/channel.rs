@@ -1,83 +1,32 @@
-//! The attacks: what a hostile worker does, and what has to come of it.
+//! Attacks over the channel and through shared memory, by a worker (or compile worker)
+//! around which there is no sandbox: what stands if that falls.
+#![allow(unsafe_code, reason = "an attacker does not ask the type system")]
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::mm::{MapFlags, ProtFlags, mmap};
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
 use rustix::process::{Signal, getpid, kill_process};
 
+use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
+use super::{Attack, By, Outcome, Who};
 use crate::wire::{
-    Done, End, Greeted, INTERNAL, Process, Request, Response, Wire, honest_answer, packet,
+    self, Done, End, Greeted, INTERNAL, Process, Request, Response, Wire, honest_answer, packet,
     packet_with, write_progress, write_text,
 };
-
-/// Which process is the hostile one.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Who {
-    /// The first worker that is started.
-    FirstWorker,
-    /// Every worker, replacements too.
-    EveryWorker,
-    /// The first compile worker.
-    FirstCompile,
-    /// Every compile worker.
-    EveryCompile,
-}
-
-/// What has to come of an attack. In every case the supervisor lives, no descriptor,
-/// thread, process or socket of it is left over, and no record is written twice.
-#[derive(Copy, Clone, Debug)]
-pub enum Outcome {
-    /// The worker is replaced, for a reason that reads like this, and the output is
-    /// whole.
-    Replaced(&'static str),
-    /// As above; which of two reasons it is depends on who is quicker.
-    ReplacedEither(&'static str, &'static str),
-    /// Nobody is replaced, and the output is whole.
-    Harmless,
-    /// The job ends with this exit code and an error that reads like this.
-    Ends(i32, &'static str),
-}
-
-pub struct Attack {
-    /// Also the name of the executable, by which a worker knows what to do.
-    pub name: &'static str,
-    pub who: Who,
-    pub act: fn(&str) -> Result<()>,
-    pub outcome: Outcome,
-    /// CPU time that a record may take, in milliseconds: the supervisor's other limits
-    /// follow from it.
-    pub timeout: u64,
-    /// Ends only when one of the supervisor's limits is reached: begun first.
-    pub waits: bool,
-}
-
-const fn attack(name: &'static str, act: fn(&str) -> Result<()>, outcome: Outcome) -> Attack {
-    Attack { name, who: Who::FirstWorker, act, outcome, timeout: 10_000, waits: false }
-}
-
-impl Attack {
-    const fn by(self, who: Who) -> Attack {
-        Attack { who, ..self }
-    }
-
-    const fn waits(self) -> Attack {
-        Attack { waits: true, ..self }
-    }
-
-    const fn timeout(self, timeout: u64) -> Attack {
-        Attack { timeout, ..self }
-    }
-}
-
-use Outcome::{Ends, Harmless, Replaced, ReplacedEither};
 
 const HEADERS: &str = "it sent a packet with wrong headers";
 const MESSAGE: &str = "it sent something that is no response";
@@ -87,6 +36,10 @@ const NOT_OUT: &str = "it answered an attempt that is not out";
 const FLOOD: &str = "it sent responses that nobody asked for";
 pub const ENDED: &str = "the supervisor ended it";
 const KILLED: &str = "it was killed by SIGKILL";
+
+const fn attack(name: &'static str, act: fn(&str) -> Result<()>, outcome: Outcome) -> Attack {
+    Attack::new(name, By::Process(Who::FirstWorker, act), outcome)
+}
 
 pub const ATTACKS: &[Attack] = &[
     // Packets that are none.
@@ -215,6 +168,14 @@ pub const ATTACKS: &[Attack] = &[
         Replaced("it claims more text than there can be"),
     ),
     attack("rubbish-in-text", rubbish_in_text, Replaced("its text area holds no entries")),
+    attack("writes-to-its-input", |guard| writes(guard, writes_to_its_input), Harmless),
+    attack("resizes-its-slots", |guard| writes(guard, resizes_its_slots), Harmless),
+    attack("writes-to-the-code-of-all", |guard| writes(guard, writes_to_the_code), Harmless),
+    attack(
+        "changes-output-while-it-is-read",
+        changes_output_while_it_is_read,
+        ReplacedPerhaps("its output does not end where a record ends"),
+    ),
     attack("silent-at-work", silent_at_work, Replaced(ENDED)).timeout(200).waits(),
     // Floods.
     attack("flood-of-onlines", flood_of_onlines, Replaced(UNASKED)),
@@ -499,6 +460,94 @@ fn rubbish_in_text(guard: &str) -> Result<()> {
     let done = Done { text_bytes: 12, ..honest_answer(&process)? };
     greeted.wire.say(&Response::Done(done))?;
     silence()
+}
+
+/// Tries to write where it must not, and is honest in everything else.
+fn writes(guard: &str, try_it: fn() -> Result<()>) -> Result<()> {
+    let greeted = online(guard)?;
+    try_it()?;
+    greeted.serve()
+}
+
+/// Fails if this memory of the worker's can be written, by a call or a mapping.
+fn ensure_unwritable(descriptor: i32) -> Result<()> {
+    let path = format!("/proc/self/fd/{descriptor}");
+    // Root may open what is sealed, and still not write to it.
+    let Ok(file) = File::options().read(true).write(true).open(path) else { return Ok(()) };
+    ensure!(file.write_at(b"x", 0).is_err(), "it could be written");
+    let (length, flags) = (4096, MapFlags::SHARED);
+    // SAFETY: a new mapping at a place of the kernel's choice, which nobody uses.
+    let mapped = unsafe {
+        mmap(std::ptr::null_mut(), length, ProtFlags::READ | ProtFlags::WRITE, flags, &file, 0)
+    };
+    ensure!(mapped.is_err(), "it could be mapped writably");
+    Ok(())
+}
+
+fn writes_to_its_input() -> Result<()> {
+    ensure_unwritable(wire::SLOTS[0])?;
+    ensure_unwritable(wire::SLOTS[2])
+}
+
+fn writes_to_the_code() -> Result<()> {
+    ensure_unwritable(wire::ARTIFACT)
+}
+
+/// Shorter memory would make a reader fault, longer would evade the limit.
+fn resizes_its_slots() -> Result<()> {
+    for descriptor in wire::SLOTS {
+        let path = format!("/proc/self/fd/{descriptor}");
+        let Ok(file) = File::options().read(true).write(true).open(path) else { continue };
+        for length in [0, 4096, 1 << 40] {
+            ensure!(file.set_len(length).is_err(), "slot memory could be made {length} bytes long");
+        }
+    }
+    Ok(())
+}
+
+/// Keeps changing the last byte of its output, between what belongs there and a letter.
+fn changes_output_while_it_is_read(guard: &str) -> Result<()> {
+    let greeted = online(guard)?;
+    let mut meddlers: HashMap<u8, Meddler> = HashMap::new();
+    // Until it is told to stop.
+    while let Ok(process) = greeted.next_range() {
+        // What this slot held before has been read.
+        if let Some(meddler) = meddlers.remove(&process.slot) {
+            meddler.stop();
+        }
+        let done = honest_answer(&process)?;
+        let last = done.output_bytes.checked_sub(1).context("there is output in every range")?;
+        meddlers.insert(process.slot, Meddler::start(process.slot, last));
+        greeted.wire.say(&Response::Done(done))?;
+    }
+    Ok(())
+}
+
+/// A thread that does nothing but change one byte.
+struct Meddler {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Meddler {
+    fn start(slot: u8, at: u64) -> Meddler {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            for byte in [*b"\n", *b"x"].into_iter().cycle() {
+                if stopped.load(Ordering::Relaxed) || wire::write_output(slot, at, &byte).is_err() {
+                    break;
+                }
+            }
+        });
+        Meddler { stop, thread }
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // It does nothing that could panic.
+        let _ = self.thread.join();
+    }
 }
 
 fn silent_at_work(guard: &str) -> Result<()> {
