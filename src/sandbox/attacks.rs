@@ -12,6 +12,11 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 use super::{Layer, Layers, Plan, Policy, WorkerDescriptors, enter, seal};
+use forbidden::{FORBIDDEN, LOADING_ONLY};
+
+/// The calls that are tried; `tests/hostile` tries them in a real worker.
+#[path = "../../tests/hostile/attacks/forbidden.rs"]
+mod forbidden;
 
 /// Data that a child may have, in bytes.
 const MEMORY: u64 = 256 << 20;
@@ -71,94 +76,6 @@ fn call(number: i64, arguments: [u64; 6]) -> i32 {
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(254) } else { 0 }
 }
-
-/// Calls that no stage may make, by name, whatever their arguments.
-const FORBIDDEN: &[(&str, i64)] = &[
-    ("open", libc::SYS_open),
-    ("openat", libc::SYS_openat),
-    ("openat2", libc::SYS_openat2),
-    ("creat", libc::SYS_creat),
-    ("socket", libc::SYS_socket),
-    ("socketpair", libc::SYS_socketpair),
-    ("connect", libc::SYS_connect),
-    ("bind", libc::SYS_bind),
-    ("listen", libc::SYS_listen),
-    ("accept", libc::SYS_accept),
-    ("sendto", libc::SYS_sendto),
-    ("recvfrom", libc::SYS_recvfrom),
-    ("fork", libc::SYS_fork),
-    ("vfork", libc::SYS_vfork),
-    ("clone", libc::SYS_clone),
-    ("clone3", libc::SYS_clone3),
-    ("execve", libc::SYS_execve),
-    ("execveat", libc::SYS_execveat),
-    ("ptrace", libc::SYS_ptrace),
-    ("process_vm_readv", libc::SYS_process_vm_readv),
-    ("process_vm_writev", libc::SYS_process_vm_writev),
-    ("process_madvise", libc::SYS_process_madvise),
-    ("kill", libc::SYS_kill),
-    ("tkill", libc::SYS_tkill),
-    ("pidfd_open", libc::SYS_pidfd_open),
-    ("pidfd_getfd", libc::SYS_pidfd_getfd),
-    ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
-    ("mount", libc::SYS_mount),
-    ("umount2", libc::SYS_umount2),
-    ("pivot_root", libc::SYS_pivot_root),
-    ("chroot", libc::SYS_chroot),
-    ("chdir", libc::SYS_chdir),
-    ("unshare", libc::SYS_unshare),
-    ("setns", libc::SYS_setns),
-    ("setuid", libc::SYS_setuid),
-    ("setgid", libc::SYS_setgid),
-    ("capset", libc::SYS_capset),
-    ("unlink", libc::SYS_unlink),
-    ("unlinkat", libc::SYS_unlinkat),
-    ("rename", libc::SYS_rename),
-    ("mkdir", libc::SYS_mkdir),
-    ("link", libc::SYS_link),
-    ("symlink", libc::SYS_symlink),
-    ("chmod", libc::SYS_chmod),
-    ("chown", libc::SYS_chown),
-    ("stat", libc::SYS_stat),
-    ("statx", libc::SYS_statx),
-    ("getdents64", libc::SYS_getdents64),
-    ("readlink", libc::SYS_readlink),
-    ("dup", libc::SYS_dup),
-    ("dup2", libc::SYS_dup2),
-    ("ioctl", libc::SYS_ioctl),
-    ("io_uring_setup", libc::SYS_io_uring_setup),
-    ("bpf", libc::SYS_bpf),
-    ("perf_event_open", libc::SYS_perf_event_open),
-    ("userfaultfd", libc::SYS_userfaultfd),
-    ("keyctl", libc::SYS_keyctl),
-    ("add_key", libc::SYS_add_key),
-    ("init_module", libc::SYS_init_module),
-    ("kexec_load", libc::SYS_kexec_load),
-    ("reboot", libc::SYS_reboot),
-    ("swapon", libc::SYS_swapon),
-    ("settimeofday", libc::SYS_settimeofday),
-    ("personality", libc::SYS_personality),
-    ("shmget", libc::SYS_shmget),
-    ("msgget", libc::SYS_msgget),
-    ("mq_open", libc::SYS_mq_open),
-    ("inotify_init1", libc::SYS_inotify_init1),
-    ("splice", libc::SYS_splice),
-    ("vmsplice", libc::SYS_vmsplice),
-    ("sendfile", libc::SYS_sendfile),
-    ("setsid", libc::SYS_setsid),
-    ("getppid", libc::SYS_getppid),
-];
-
-/// Calls that loading needs and that are gone while a plugin runs.
-const LOADING_ONLY: &[(&str, i64)] = &[
-    ("write", libc::SYS_write),
-    ("memfd_create", libc::SYS_memfd_create),
-    ("ftruncate", libc::SYS_ftruncate),
-    ("prlimit64", libc::SYS_prlimit64),
-    ("seccomp", libc::SYS_seccomp),
-    ("prctl", libc::SYS_prctl),
-    ("fcntl", libc::SYS_fcntl),
-];
 
 const SECCOMP: Layers = Layers::FLOOR;
 
@@ -346,6 +263,68 @@ fn landlock_alone_leaves_no_file_and_no_port() {
         Err(error) => error.raw_os_error().unwrap_or(254),
     });
     assert_eq!(end, End::Refused(libc::EACCES));
+}
+
+/// The newest version of Landlock that this kernel has.
+fn landlock_version() -> i64 {
+    const VERSION: u64 = 1;
+    // SAFETY: asks for a number.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_u64, 0_u64, VERSION) }
+}
+
+#[test]
+fn landlock_alone_reaches_no_process_and_no_port_outside() {
+    if !allowed(Layer::Landlock) {
+        return;
+    }
+    let alone = Layers::from(Layer::Landlock);
+    let parent = u64::from(std::process::id());
+    let seize = || call(libc::SYS_ptrace, [libc::PTRACE_SEIZE.into(), parent, 0, 0, 0, 0]);
+    assert_eq!(attack(alone, Stage::First, seize), End::Refused(libc::EPERM));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap();
+    let connects = || match std::net::TcpStream::connect(port) {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(254),
+    };
+    if landlock_version() >= 4 {
+        assert_eq!(attack(alone, Stage::First, connects), End::Refused(libc::EACCES));
+    }
+    // Signal 0 asks whether a signal could be sent.
+    let signals = || call(libc::SYS_kill, [parent, 0, 0, 0, 0, 0]);
+    assert_eq!(attack(Layers::NONE, Stage::First, signals), End::Success);
+    if landlock_version() >= 6 {
+        assert_eq!(attack(alone, Stage::First, signals), End::Refused(libc::EPERM));
+    }
+}
+
+#[test]
+fn an_ordinary_user_cannot_fork_with_the_limits_alone() {
+    const NOBODY: u32 = 65534;
+    // In a user namespace that knows nobody else.
+    const ALWAYS_ROOT: i32 = 253;
+    let forks = || {
+        // Root is exempt from the limit: as root this test becomes somebody else.
+        // SAFETY: changes this child's user.
+        if unsafe { libc::geteuid() == 0 && libc::setuid(NOBODY) != 0 } {
+            return ALWAYS_ROOT;
+        }
+        // SAFETY: the child ends at once.
+        match unsafe { libc::fork() } {
+            -1 => std::io::Error::last_os_error().raw_os_error().unwrap_or(254),
+            // SAFETY: ends the child's child at once.
+            0 => unsafe { libc::_exit(0) },
+            _ => 0,
+        }
+    };
+    let rlimits = Layers::from(Layer::Rlimits);
+    match attack(Layers::NONE, Stage::First, forks) {
+        End::Refused(ALWAYS_ROOT) => {}
+        free => {
+            assert_eq!(free, End::Success);
+            assert_eq!(attack(rlimits, Stage::First, forks), End::Refused(libc::EAGAIN));
+        }
+    }
 }
 
 #[test]

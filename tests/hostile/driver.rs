@@ -151,9 +151,14 @@ impl Field<'_> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         let marked = root.join("marked.ndjson");
         fs::write(&marked, marked_input())?;
+        // A copy of this user's own, on this file system, can have many names. It is made
+        // before there are threads: a file that is open for writing cannot be executed,
+        // and a child that another thread has just forked may have it open.
+        let executable = root.join("executable");
+        fs::copy(std::env::current_exe()?, &executable)?;
         Ok(Field {
             root,
-            executable: std::env::current_exe()?,
+            executable,
             plugin: repository.join("plugins/filter/filter.wasm"),
             input: repository.join("data/events.ndjson"),
             marked,
@@ -206,9 +211,7 @@ impl Field<'_> {
         let sockets = directory.join("t");
         fs::create_dir_all(&sockets)?;
         let executable = directory.join(name);
-        if fs::hard_link(&self.executable, &executable).is_err() {
-            fs::copy(&self.executable, &executable)?;
-        }
+        fs::hard_link(&self.executable, &executable)?;
         let [output, summary, stderr, text] =
             ["output", "summary", "stderr", "plugin.wat"].map(|name| directory.join(name));
         let plugin = match attack.and_then(Attack::plugin) {
