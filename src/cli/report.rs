@@ -88,7 +88,15 @@ impl Reporter {
             eprintln!("worker {worker} is online (process {pid}; sandbox: {layers})");
         }
         let missing = Layers::ALL.without(layers);
-        if !missing.is_empty() && !std::mem::replace(&mut self.layers_told, true) {
+        if missing.is_empty() || std::mem::replace(&mut self.layers_told, true) {
+            return;
+        }
+        if layers.is_empty() {
+            // Nothing is demanded only where the user has said so.
+            if !self.looks.quiet {
+                note("the sandbox is off: WebAssembly is the only wall around the plugin");
+            }
+        } else {
             eprintln!(
                 "{WARNING}warning:{WARNING:#} the sandbox runs without {missing} (`host doctor` \
                  tells why)"
