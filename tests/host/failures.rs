@@ -43,6 +43,25 @@ fn the_plugins_words_are_shown_only_to_those_who_ask() {
 }
 
 #[test]
+fn a_record_in_a_plugins_words_does_not_reach_the_terminal() {
+    let whole = "(call $answer (i32.const 1) (local.get $at) (local.get $length))";
+    let rejects = wat::filter(whole);
+    let logs = wat::filter_with(
+        wat::LOG,
+        "",
+        "(call $log (i32.const 0) (local.get $at) (local.get $length)) unreachable",
+    );
+    for plugin in [rejects, logs] {
+        for arguments in ["", "--verbose", "--on-error skip", "--on-error skip --verbose"] {
+            let scene = Scene::new();
+            let ran = scene.host(&plugin).args(arguments).stdin("\"private-4711\"").run();
+            ran.never_says("4711").says("byte 0, 14 long");
+            assert_ne!(ran.code, 0);
+        }
+    }
+}
+
+#[test]
 fn a_real_plugins_words_name_what_is_wrong() {
     let scene = Scene::new();
     scene.file("data.ndjson", "{\"type\":\"PushEvent\"}\n{\"kind\":1}\n");

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::attacks::{self, Attack, By, ENDED, Outcome};
 use crate::supervise::Summary;
@@ -143,7 +144,7 @@ struct Run {
     /// Files in the directory for sockets, after the end.
     sockets: usize,
     /// Processes that still run this run's executable, a second after the end.
-    processes: Vec<String>,
+    processes: Vec<Pid>,
 }
 
 impl Field<'_> {
@@ -246,6 +247,10 @@ impl Field<'_> {
             std::thread::sleep(Duration::from_millis(10));
             processes = processes_of(&executable)?;
         }
+        for process in &processes {
+            // That they are left is a failure; that they stay would be another.
+            let _ = kill_process(*process, Signal::KILL);
+        }
         let summary = fs::read(summary).ok();
         Ok(Run {
             status,
@@ -288,13 +293,15 @@ fn wait(child: &mut Child) -> Result<ExitStatus> {
 }
 
 /// Processes whose program is this file.
-fn processes_of(executable: &Path) -> Result<Vec<String>> {
+fn processes_of(executable: &Path) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         // Processes come and go, and those of others cannot be looked into.
         let Ok(entry) = entry else { continue };
         if fs::read_link(entry.path().join("exe")).is_ok_and(|link| link == executable) {
-            found.push(entry.file_name().to_string_lossy().into_owned());
+            found.extend(
+                entry.file_name().to_str().and_then(|pid| Pid::from_raw(pid.parse().ok()?)),
+            );
         }
     }
     Ok(found)
@@ -343,7 +350,7 @@ impl Drop for ControlGroup {
 fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
     if matches!(outcome, Outcome::SupervisorDies) {
         ensure!(run.status.signal() == Some(9), "it ended with {}", run.status);
-        ensure!(run.processes.is_empty(), "processes are left: {}", run.processes.join(", "));
+        ensure!(run.processes.is_empty(), "processes are left: {:?}", run.processes);
         return Ok("no process is left".into());
     }
     let Some(seen) = &run.summary else {
@@ -363,7 +370,7 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
         seen.threads_after
     );
     ensure!(!seen.children_left, "a child process is left");
-    ensure!(run.processes.is_empty(), "processes are left: {}", run.processes.join(", "));
+    ensure!(run.processes.is_empty(), "processes are left: {:?}", run.processes);
     ensure!(run.sockets == 0, "{} entries are left in the directory for sockets", run.sockets);
     ensure!(seen.stowaways == 0, "{} descriptors came in", seen.stowaways);
     ensure!(!run.stderr.contains("panicked"), "a panic: {}", run.stderr.trim());

@@ -108,7 +108,7 @@ pub const ATTACKS: &[Attack] = &[
         || map(READ_WRITE, GROWS_DOWN, PAGE),
         FORBIDDEN_CALL,
     ),
-    attack("memory-beyond-the-limit", || map(READ_WRITE, PRIVATE, 64 << 30), NO_MEMORY),
+    attack("memory-beyond-the-limit", || map(READ_WRITE, PRIVATE, 1 << 30), NO_MEMORY),
     attack(
         "memory-of-the-machine",
         takes_all_memory,
