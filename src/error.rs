@@ -44,7 +44,7 @@ pub enum Error {
     /// A demanded layer of the sandbox is missing. Nothing of the plugin was read.
     #[error(
         "the sandbox cannot be had as demanded: {why}; `host doctor` tells what this machine \
-         allows and how to change it, --sandbox=auto takes what there is"
+         allows, what a run demands, and how to change it"
     )]
     Sandbox {
         /// Which layer, and what stands in the way.

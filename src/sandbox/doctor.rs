@@ -35,8 +35,10 @@ impl Finding {
     /// What could be changed to get the layer.
     pub fn remedy(&self) -> &'static str {
         match self.layer {
-            Layer::Rlimits => "raise the hard limits of the service or container (ulimit -H)",
-            Layer::NoNewPrivs => "use Linux 3.5 or later",
+            Layer::Rlimits => "in a container, use a seccomp profile that allows `prlimit64`",
+            Layer::NoNewPrivs => {
+                "use Linux 3.5 or later; in a container, a seccomp profile that allows `prctl`"
+            }
             Layer::Seccomp => {
                 "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER); in a container, a \
                  seccomp profile that allows `seccomp` and `prctl`"

@@ -23,8 +23,22 @@ pub(super) fn enter() -> io::Result<()> {
     let status = ruleset.restrict_self().map_err(io::Error::other)?;
     match status.ruleset {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
-        RulesetStatus::NotEnforced => {
-            Err(io::Error::other("the kernel has no Landlock, or it is switched off"))
-        }
+        RulesetStatus::NotEnforced => Err(io::Error::other(trouble())),
+    }
+}
+
+/// Why there is no Landlock, as the kernel answers when asked for its version.
+#[allow(unsafe_code, reason = "the crate does not pass the error on")]
+fn trouble() -> String {
+    const VERSION: u64 = 1;
+    // SAFETY: asks for a number, and touches no memory.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_u64, 0_u64, VERSION) };
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        _ if version > 0 => "it is there, but this process may not use it".into(),
+        Some(libc::ENOSYS) => "the kernel has no Landlock".into(),
+        Some(libc::EOPNOTSUPP) => "Landlock is switched off in the kernel (lsm=)".into(),
+        _ => format!("asking for Landlock is refused: {error}"),
     }
 }

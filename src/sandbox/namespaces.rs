@@ -20,13 +20,14 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 pub(super) fn enter() -> io::Result<()> {
     let parent = getppid();
     leave()?;
-    empty_root()?;
     // A change of credentials clears the wish to die with the parent.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() != parent {
         return Err(io::Error::other("the supervisor is gone"));
     }
-    Ok(())
+    empty_root().map_err(|error| {
+        io::Error::other(format!("there is a user namespace, but no mounting in it: {error}"))
+    })
 }
 
 #[allow(unsafe_code, reason = "unsharing is unsafe where a file table might be shared")]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Policy;
 
@@ -33,7 +33,9 @@ pub(super) fn seal() -> io::Result<()> {
     set(Resource::Fsize, 0)
 }
 
-/// Sets both limits: a process without privileges cannot raise them again.
+/// Sets both limits: a process without privileges cannot raise them again. Where one is
+/// stricter already it stays so.
 fn set(resource: Resource, limit: u64) -> io::Result<()> {
+    let limit = getrlimit(resource).maximum.map_or(limit, |hard| hard.min(limit));
     Ok(setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?)
 }

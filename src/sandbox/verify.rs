@@ -27,7 +27,12 @@ pub(crate) fn verify(pid: u32, plan: Plan, layers: Layers, locked: Locked) -> Re
     if !missing.is_empty() {
         return Err(format!("it has no {missing}"));
     }
-    let theirs = Status::of(&pid.to_string()).map_err(|error| error.to_string())?;
+    let theirs = Status::of(&pid.to_string()).map_err(|error| {
+        format!(
+            "its state cannot be seen (/proc/{pid}/status: {error}); is /proc mounted with \
+             `hidepid`?"
+        )
+    })?;
     let ours = Status::of("self").map_err(|error| error.to_string())?;
     let filters = match locked {
         Locked::First | Locked::Compiling => 2,

@@ -379,6 +379,7 @@ fn takes_all_memory() -> i32 {
     }
 }
 
+#[allow(clippy::panic, reason = "on purpose")]
 fn panics() -> i32 {
     panic!("on purpose")
 }
