@@ -55,7 +55,8 @@ const FORBIDDEN_CALL: Outcome = Replaced("the sandbox ended it for a forbidden s
 /// What a refused wish for memory ends with: error 12.
 const NO_MEMORY: Outcome = Replaced("it ended with code 12");
 const NOT_OPEN: Outcome = Replaced("it ended with code 9");
-const NOT_THERE: Outcome = Replaced("it ended with code 2");
+/// What was looked for is not there: error 61 (no data). Not 2, which is how 200 begins.
+const NOT_THERE: Outcome = Replaced("it ended with code 61");
 
 const fn attack(name: &'static str, code: fn() -> i32, outcome: Outcome) -> Attack {
     Attack::new(name, By::Native(Stage::Second, Native::Code(code)), outcome)
@@ -242,7 +243,7 @@ fn secret_in_the_environment() -> i32 {
         // SAFETY: as above: the end was not reached yet.
         next = unsafe { next.add(1) };
     }
-    libc::ENOENT
+    libc::ENODATA
 }
 
 fn forks() -> i32 {
