@@ -8,7 +8,7 @@ use crate::error::{FailureKind, Grouped};
 /// What became of the records of a job. Input and output are counted apart.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Account {
-    /// Input records that are in the output.
+    /// Input records that are in the output, as they were or as what was made of them.
     pub used: u64,
     /// Input records that the plugin did not want.
     pub dropped: u64,

@@ -16,9 +16,9 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 use crate::descriptors;
 use crate::error::Error;
 use crate::ipc::{self, Heard, SocketDirectory};
-use crate::protocol::{Abi, Compiled, Fatal, Layout, Request, Response, cut_text};
+use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response, cut_text};
 use crate::roles::Role;
-use crate::runtime;
+use crate::runtime::{self, Checked};
 use crate::sandbox::{self, Locked, Plan, Policy, Sandbox};
 use crate::slots;
 use crate::text::printable;
@@ -39,18 +39,20 @@ const MAX_REPORT: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Artifact {
     pub abi: Abi,
+    pub operation: Operation,
     /// In bytes.
     pub length: u64,
     pub file: OwnedFd,
 }
 
-/// Has the plugin checked and compiled.
+/// Has a plugin checked and compiled; `number` is its place among the job's plugins.
 ///
 /// # Errors
 /// [`Error::Plugin`] in words for its author; [`Error::Workers`] if the compile
 /// worker cannot do its work.
 pub(crate) fn prepare(
     path: &Path,
+    number: u64,
     sandbox: Sandbox,
     directory: &SocketDirectory,
 ) -> Result<Artifact, Error> {
@@ -66,7 +68,8 @@ pub(crate) fn prepare(
     }
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
-        match compile_once(&file, metadata.len(), attempt as u64, sandbox.plan(), directory)? {
+        let number = number * (RESTARTS as u64 + 1) + attempt as u64;
+        match compile_once(&file, metadata.len(), number, sandbox.plan(), directory)? {
             Attempt::Compiled(artifact) => return Ok(artifact),
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
@@ -131,7 +134,7 @@ fn compile_once(
             Response::Hello { requests } if !worker.is_connected() => {
                 limit = LIMIT;
                 let layout = Layout { input: 0, output: 0 };
-                let prepare = Request::Prepare { layout, sandbox, memory: MEMORY };
+                let prepare = Request::Prepare { layout, sandbox, memory: MEMORY, plugins: 0 };
                 if worker.connect(directory, &requests, prepare).is_err() {
                     // It is gone, which the guard will say, or has to go.
                     worker.kill();
@@ -185,7 +188,8 @@ fn sealed(worker: WorkerHandle, file: OwnedFd, compiled: Compiled) -> Result<Art
     if u64::try_from(length).ok() != Some(compiled.artifact) {
         return Err(Error::Workers("the compile worker left less than it said".into()));
     }
-    Ok(Artifact { abi: compiled.abi, length: compiled.artifact, file })
+    let Compiled { abi, operation, artifact: length } = compiled;
+    Ok(Artifact { abi, operation, length, file })
 }
 
 /// The compile worker's words about a plugin, made fit to be shown.
@@ -238,9 +242,10 @@ fn compile(
     let mut bytes = vec![0; usize::try_from(length)?];
     plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
     match runtime::compile(engine, &bytes) {
-        Ok((abi, code)) => {
+        Ok(Checked { abi, operation, artifact: code }) => {
             artifact.write_all(&code).context("no memory for the compiled plugin")?;
-            Ok(Response::Compiled(Compiled { abi, artifact: code.len() as u64 }))
+            let length = code.len() as u64;
+            Ok(Response::Compiled(Compiled { abi, operation, artifact: length }))
         }
         Err(why) => {
             report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;

@@ -13,16 +13,16 @@ pub(crate) mod worker {
     use super::{FIRST, RawFd};
     use crate::protocol::SLOTS;
 
-    /// The compiled plugin.
-    pub(crate) const ARTIFACT: RawFd = FIRST;
+    /// What is to be known about each plugin.
+    pub(crate) const SETUPS: RawFd = FIRST;
 
     /// The input memory of a slot; its output memory follows it.
     pub(crate) const fn slot(index: usize) -> RawFd {
-        ARTIFACT + 1 + 2 * index as RawFd
+        SETUPS + 1 + 2 * index as RawFd
     }
 
-    /// The first of the input files.
-    pub(crate) const INPUTS: RawFd = slot(SLOTS);
+    /// The first of the compiled plugins; the input files follow the last.
+    pub(crate) const PLUGINS: RawFd = slot(SLOTS);
 }
 
 /// What stands where in a compile worker.

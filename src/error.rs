@@ -77,11 +77,11 @@ pub enum Error {
     /// The reader of standard output went away.
     #[error("the reader of the output closed it")]
     ClosedPipe,
-    /// The plugin could not be brought to life in a worker.
-    #[error("the plugin {path} cannot be started: {why}", path = path.display())]
+    /// The plugin, or one of several, could not be brought to life in a worker.
+    #[error("the plugin {plugin} cannot be started: {why}")]
     Instantiate {
-        /// The plugin's file.
-        path: PathBuf,
+        /// The plugin's file; all of them where there are several.
+        plugin: String,
         /// What happened.
         why: String,
     },
@@ -134,6 +134,9 @@ pub enum FailureKind {
     Timeout,
     /// The plugin needed more memory than it may have.
     Memory,
+    /// What the plugin made of it cannot be written: it is too much, or no record of the
+    /// output's format.
+    Output,
     /// It is longer than the limit on records.
     TooLong,
     /// The worker process died of it.
@@ -149,6 +152,7 @@ impl FailureKind {
             FailureKind::Trap => "made the plugin trap",
             FailureKind::Timeout => "ran longer than --timeout allows",
             FailureKind::Memory => "made the plugin want more memory than --memory allows",
+            FailureKind::Output => "became something that cannot be written",
             FailureKind::TooLong => "is longer than --max-record allows",
             FailureKind::Crash => "killed the worker process",
         }
@@ -163,6 +167,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Trap => "trap",
             FailureKind::Timeout => "timeout",
             FailureKind::Memory => "memory",
+            FailureKind::Output => "output",
             FailureKind::TooLong => "too long",
             FailureKind::Crash => "crash",
         })

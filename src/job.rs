@@ -1,6 +1,7 @@
 //! The job: what is to be done, as validated plain data. Whoever holds a [`Job`]
 //! need not ask again whether its parts make sense.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,7 +92,25 @@ pub struct Limits {
     pub timeout: Duration,
     /// Length of a record, in bytes.
     pub max_record: u64,
+    /// What plugins may make of one record, in bytes.
+    pub max_output: u64,
 }
+
+/// A plugin, and what it is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Plugin {
+    pub path: PathBuf,
+    pub params: BTreeMap<String, String>,
+}
+
+impl Plugin {
+    fn new(path: PathBuf) -> Plugin {
+        Plugin { path, params: BTreeMap::new() }
+    }
+}
+
+/// How many plugins a record may pass: each has its instance in every worker.
+const MAX_PLUGINS: usize = 16;
 
 /// Bytes of finished ranges that may wait, for each worker. Enough that a worker which
 /// is late by a few ranges stops nobody; and the peak of memory, which this is most of,
@@ -101,7 +120,7 @@ const WINDOW: u64 = 4 << 20;
 /// One run, validated. Made by [`Job::builder`].
 #[derive(Clone, Debug)]
 pub struct Job {
-    pub(crate) plugin: PathBuf,
+    pub(crate) plugins: Vec<Plugin>,
     pub(crate) inputs: Vec<Input>,
     pub(crate) output: Output,
     pub(crate) from: Option<From>,
@@ -123,7 +142,7 @@ impl Job {
     pub fn builder(plugin: impl Into<PathBuf>) -> JobBuilder {
         JobBuilder {
             job: Job {
-                plugin: plugin.into(),
+                plugins: vec![Plugin::new(plugin.into())],
                 inputs: Vec::new(),
                 output: Output::Stdout,
                 from: None,
@@ -138,6 +157,7 @@ impl Job {
                     memory: 256 << 20,
                     timeout: Duration::from_secs(10),
                     max_record: 64 << 20,
+                    max_output: 64 << 20,
                 },
                 sandbox: Sandbox::Auto { require: Layers::NONE },
             },
@@ -148,9 +168,15 @@ impl Job {
         self.window.unwrap_or(WINDOW * self.workers as u64)
     }
 
-    /// The plugin's file.
-    pub fn plugin(&self) -> &Path {
-        &self.plugin
+    /// The plugins' files, in the order in which records pass them.
+    pub fn plugins(&self) -> impl Iterator<Item = &Path> {
+        self.plugins.iter().map(|plugin| plugin.path.as_path())
+    }
+
+    /// The plugins' files for a message.
+    pub(crate) fn plugin_names(&self) -> String {
+        let names: Vec<String> = self.plugins().map(|path| path.display().to_string()).collect();
+        names.join(", ")
     }
 
     /// Where the output goes.
@@ -182,6 +208,20 @@ pub struct JobBuilder {
 }
 
 impl JobBuilder {
+    /// Adds a plugin behind those there are: it gets what they let through or make.
+    pub fn then(mut self, plugin: impl Into<PathBuf>) -> Self {
+        self.job.plugins.push(Plugin::new(plugin.into()));
+        self
+    }
+
+    /// Tells the plugin that was added last something, by name.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Some(plugin) = self.job.plugins.last_mut() {
+            plugin.params.insert(name.into(), value.into());
+        }
+        self
+    }
+
     /// Adds an input; without any, standard input is read.
     pub fn input(mut self, input: Input) -> Self {
         self.job.inputs.push(input);
@@ -261,6 +301,12 @@ impl JobBuilder {
         self
     }
 
+    /// What may be made of one record, in bytes; default: 64 MiB.
+    pub fn max_output(mut self, bytes: u64) -> Self {
+        self.job.limits.max_output = bytes;
+        self
+    }
+
     /// Length of a record in bytes; default: 64 MiB.
     pub fn max_record(mut self, bytes: u64) -> Self {
         self.job.limits.max_record = bytes;
@@ -296,6 +342,12 @@ impl JobBuilder {
         }
         if !(1..=2 << 30).contains(&job.limits.max_record) {
             return usage("the longest record must have 1 byte to 2 GiB (--max-record)");
+        }
+        if !(1..=2 << 30).contains(&job.limits.max_output) {
+            return usage("what is made of a record must have 1 byte to 2 GiB (--max-output)");
+        }
+        if job.plugins.len() > MAX_PLUGINS {
+            return usage("there are more than 16 plugins (--plugin)");
         }
         if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
             return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");

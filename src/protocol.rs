@@ -5,6 +5,8 @@
 //! bounded size, and every number in them is checked by the supervisor against
 //! what it asked for.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::FailureKind;
@@ -33,7 +35,8 @@ pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
 pub(crate) enum Request {
     /// First of all: completes the handshake, says how the slots are laid out, and how
     /// the process has to lock itself.
-    Prepare { layout: Layout, sandbox: Plan, memory: u64 },
+    /// `plugins` is how many compiled plugins were handed over.
+    Prepare { layout: Layout, sandbox: Plan, memory: u64, plugins: u8 },
     /// To a compile worker: compile the plugin that was handed over, which has so many
     /// bytes.
     Compile { length: u64 },
@@ -55,15 +58,38 @@ pub(crate) struct Layout {
 /// What holds for every range of a job.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
-    pub abi: Abi,
-    /// Length of the compiled plugin, in bytes.
-    pub artifact: u64,
     /// Memory of an instance, in bytes.
     pub memory: u64,
     /// Length of a record, in bytes.
     pub max_record: u64,
+    /// What may be made of one record, in bytes.
+    pub max_output: u64,
+    /// Length of the [`Setup`]s, in bytes.
+    pub setups: u64,
     pub after_failure: AfterFailure,
     pub framing: Framing,
+}
+
+/// What a plugin does with records.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Operation {
+    /// Says of each whether it stays.
+    Filter,
+    /// Makes another of each, or none.
+    Map,
+    /// Makes any number of each.
+    FlatMap,
+}
+
+/// What a worker has to know about one plugin of the chain. Too long for a request, so
+/// all of them lie, encoded, in a memory file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    pub abi: Abi,
+    pub operation: Operation,
+    /// Length of the compiled plugin, in bytes.
+    pub artifact: u64,
+    pub params: BTreeMap<String, String>,
 }
 
 /// How a plugin is called.
@@ -199,6 +225,7 @@ pub(crate) enum End {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Compiled {
     pub abi: Abi,
+    pub operation: Operation,
     /// Length of the compiled plugin, in bytes.
     pub artifact: u64,
 }

@@ -6,7 +6,7 @@ pub mod report;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use host::{
-    Error, From, Input, Job, Layer, Layers, MaxErrors, OnError, Order, Output, Sandbox, To,
+    Error, From, Input, Job, JobBuilder, Layer, Layers, MaxErrors, OnError, Order, Output, Sandbox,
+    To,
 };
 
 /// A validated request.
@@ -50,14 +51,24 @@ pub enum PluginLog {
 }
 
 /// Runs an untrusted WebAssembly plugin over every record of files or of standard
-/// input, on all cores. The records that the plugin keeps come out as they went in
-/// and in their order.
+/// input, on all cores. What the plugin keeps comes out as it went in, or what it makes
+/// of a record in its place, in the order of the input.
 #[derive(Debug, Parser)]
 #[command(name = "host", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// The plugin: a WebAssembly module or component (.wasm), or its text (.wat)
-    #[arg(long, value_name = "FILE")]
-    plugin: PathBuf,
+    /// The plugin: a WebAssembly module or component (.wasm), or its text (.wat). Given
+    /// several times, each gets what the one before lets through or makes
+    #[arg(long, value_name = "FILE", required = true)]
+    plugin: Vec<PathBuf>,
+
+    /// Something that the plugin may ask for by name. Every plugin can, or with a number
+    /// only that one: 2:NAME=VALUE is for the second
+    #[arg(long, value_name = "[N:]NAME=VALUE", help_heading = "What")]
+    param: Vec<Param>,
+
+    /// A JSON object with parameters; --param overrides it
+    #[arg(long, value_name = "FILE", help_heading = "What")]
+    params: Option<PathBuf>,
 
     /// Files to read, in this order; `-` is standard input, which is read if none is
     /// named
@@ -124,6 +135,10 @@ struct Arguments {
     )]
     timeout: Duration,
 
+    /// What plugins may make of one record
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
+    max_output: ByteSize,
+
     /// Length of the longest record
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_record: ByteSize,
@@ -159,7 +174,8 @@ const EXAMPLES: &str = "\
 Examples:
   host --plugin filter.wasm data.json                 to standard output
   host --plugin filter.wasm -o kept.ndjson a.ndjson b.ndjson
-  zcat big.gz | host --plugin filter.wasm --from ndjson > kept.ndjson
+  host --plugin filter.wasm -o kept.ndjson.zst big.ndjson.gz
+  host --plugin filter.wasm --plugin map.wasm --param 2:fields=id,name data.json
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
 
 `host doctor` tells what the sandbox can be on this machine.
@@ -201,6 +217,42 @@ enum SandboxChoice {
     Off,
 }
 
+/// A parameter as typed: for all plugins, or for one by its number from 1.
+#[derive(Clone, Debug)]
+struct Param {
+    plugin: Option<usize>,
+    name: String,
+    value: String,
+}
+
+impl FromStr for Param {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "NAME=VALUE is wanted, or 2:NAME=VALUE for the second plugin".to_owned();
+        let (name, value) = text.split_once('=').ok_or_else(wrong)?;
+        let (plugin, name) = match name.split_once(':') {
+            Some((number, name)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (Some(number.parse().map_err(|_| wrong())?), name)
+            }
+            _ => (None, name),
+        };
+        if name.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Param { plugin, name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Param {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(plugin) = self.plugin {
+            write!(f, "{plugin}:")?;
+        }
+        write!(f, "{}={}", self.name, self.value)
+    }
+}
+
 #[derive(Copy, Clone, Debug)]
 struct MaxErrorsChoice(MaxErrors);
 
@@ -236,11 +288,56 @@ fn parse<T: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<T, Exit
     })
 }
 
+/// The plugins, each with its parameters.
+fn plugins(arguments: &Arguments) -> Result<JobBuilder, Error> {
+    let count = arguments.plugin.len();
+    let for_all = match &arguments.params {
+        Some(path) => read_params(path)?,
+        None => Vec::new(),
+    };
+    if let Some(param) =
+        arguments.param.iter().find(|param| !param.plugin.is_none_or(|n| (1..=count).contains(&n)))
+    {
+        let text = format!("--param {param}: there is no plugin with this number");
+        return Err(Error::Usage(text));
+    }
+    let mut builder = None;
+    for (number, path) in (1..).zip(&arguments.plugin) {
+        let mut with = match builder {
+            None => Job::builder(path),
+            Some(before) => JobBuilder::then(before, path),
+        };
+        for (name, value) in &for_all {
+            with = with.param(name, value);
+        }
+        let own = arguments.param.iter();
+        for param in own.filter(|param| param.plugin.is_none_or(|plugin| plugin == number)) {
+            with = with.param(&param.name, &param.value);
+        }
+        builder = Some(with);
+    }
+    builder.ok_or_else(|| Error::Usage("there is no plugin (--plugin)".into()))
+}
+
+/// Reads `--params`: a text is taken as it is, any other value as its JSON.
+fn read_params(path: &Path) -> Result<Vec<(String, String)>, Error> {
+    let wrong = |why: String| Error::Usage(format!("--params {}: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&bytes)
+        .map_err(|error| wrong(format!("it is not a JSON object: {error}")))?;
+    let text = |value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect())
+}
+
 fn settle(arguments: Arguments) -> Result<Request, Error> {
-    let mut builder = Job::builder(arguments.plugin)
+    let mut builder = plugins(&arguments)?
         .memory(arguments.memory.as_u64())
         .timeout(arguments.timeout)
         .max_record(arguments.max_record.as_u64())
+        .max_output(arguments.max_output.as_u64())
         .max_errors(arguments.max_errors.0)
         .on_error(match arguments.on_error {
             OnErrorChoice::Fail => OnError::Fail,

@@ -189,7 +189,9 @@ impl Reporter {
     }
 
     fn remedies(&self, job: &Job, record: &RecordFailure) {
-        eprintln!("  plugin: {}", printable(&job.plugin().display().to_string()));
+        for plugin in job.plugins() {
+            eprintln!("  plugin: {}", printable(&plugin.display().to_string()));
+        }
         match (&record.plugin_text, self.looks.show_records) {
             (Some(text), true) => eprintln!("  the plugin says: {}", printable(text)),
             (Some(_), false) => eprintln!(

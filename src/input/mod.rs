@@ -6,6 +6,7 @@
 
 mod file;
 mod open;
+mod source;
 mod stream;
 
 use std::os::fd::OwnedFd;

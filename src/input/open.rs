@@ -3,10 +3,11 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::From;
+use super::source::Compression;
 use crate::error::Error;
 use crate::job::Input;
 use crate::range::InputId;
@@ -46,7 +47,7 @@ impl Identity {
 pub(super) enum Kind {
     /// A file of known length that workers read at any place; the n-th of these.
     Regular { file: File, length: u64, index: u32 },
-    /// A pipe, a terminal, a device.
+    /// A pipe, a terminal, a device, a compressed file.
     Stream(File),
     /// A file to be opened when its turn comes, and read like a stream.
     Later,
@@ -56,7 +57,7 @@ impl Inputs {
     /// Opens every input once.
     ///
     /// # Errors
-    /// The first input that is missing, unreadable, a directory or compressed.
+    /// The first input that is missing, unreadable or a directory.
     pub fn open(inputs: &[Input]) -> Result<Inputs, Error> {
         let mut opened = Vec::with_capacity(inputs.len());
         let mut regular = 0;
@@ -120,7 +121,7 @@ impl Opened {
 
     pub(super) fn format_by_name(&self) -> From {
         match &self.input {
-            Input::Path(path) => match path.extension().and_then(|end| end.to_str()) {
+            Input::Path(path) => match inner_extension(path) {
                 Some("ndjson" | "jsonl") => From::Ndjson,
                 _ => From::Json,
             },
@@ -133,6 +134,14 @@ impl Opened {
             Input::Path(path) => open_path(path),
             Input::Stdin => stdin(),
         }
+    }
+}
+
+/// What a name says about the contents, compressed or not: `ndjson` for `a.ndjson.gz`.
+fn inner_extension(path: &Path) -> Option<&str> {
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("gz" | "zst" | "zstd") => Path::new(path.file_stem()?).extension()?.to_str(),
+        other => other,
     }
 }
 
@@ -156,10 +165,9 @@ fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
     if !kind.is_file() || metadata.len() == 0 || !begins_here {
         return Ok((Kind::Stream(file), identity));
     }
-    let mut first = [0; FIRST_BYTES];
-    let read = file.read_at(&mut first, 0).map_err(unreadable)?;
-    if let Some(error) = compressed(&first[..read]) {
-        return Err(unreadable(error));
+    // What is compressed has to be read from its beginning to its end.
+    if Compression::of_file(&file).map_err(unreadable)?.is_some() {
+        return Ok((Kind::Stream(file), identity));
     }
     if *regular as usize == MAX_INHERITED {
         return Ok((Kind::Later, identity));
@@ -185,20 +193,4 @@ fn stdin() -> Result<File, Error> {
         return Ok(reopened.unwrap_or(file));
     }
     Ok(file)
-}
-
-/// So many bytes tell a compressed file.
-pub(super) const FIRST_BYTES: usize = 4;
-
-/// An error for bytes that begin a compressed file.
-pub(super) fn compressed(first: &[u8]) -> Option<io::Error> {
-    let (what, tool) = match first {
-        [0x1f, 0x8b, ..] => ("gzip", "gzip -dc"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("zstd", "zstd -dc"),
-        _ => return None,
-    };
-    Some(io::Error::other(format!(
-        "it is compressed with {what}, which is not read yet; decompress it into \
-         standard input: {tool} FILE | host ..."
-    )))
 }

@@ -2,15 +2,13 @@
 //! stream pauses, and travel with the cut.
 
 use std::fs::File;
+use std::io;
 use std::time::{Duration, Instant};
 
 use memchr::memrchr;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::pipe::fcntl_setpipe_size;
 
-use super::open::{FIRST_BYTES, compressed};
+use super::source::Bytes;
 use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
 use crate::error::Error;
 use crate::range::Range;
@@ -32,7 +30,7 @@ pub(super) fn cut(
     let _ = fcntl_setpipe_size(file, 1 << 20);
     let mut cutter = StreamCutter {
         opened,
-        file,
+        source: Bytes::new(file, &out.stopped),
         rules,
         out,
         held: Vec::new(),
@@ -60,7 +58,7 @@ enum Boundaries {
 
 struct StreamCutter<'a> {
     opened: &'a Opened,
-    file: &'a File,
+    source: Bytes<'a>,
     rules: &'a CutRules,
     out: &'a Out,
     /// Bytes that are not cut off yet.
@@ -75,16 +73,8 @@ struct StreamCutter<'a> {
 
 impl StreamCutter<'_> {
     fn beginning(&mut self) -> Result<Beginning, Stopped> {
-        while self.held.len() < FIRST_BYTES && !self.last {
+        while self.held.len() < BOM.len() && !self.last {
             self.read()?;
-        }
-        if let Some(source) = compressed(&self.held) {
-            let name = self.opened.name();
-            // What came before this input may have been written already.
-            return self.out.fail(match self.opened.id().index() {
-                0 => Error::Input { name, source },
-                _ => Error::ReadInput { name, source },
-            });
         }
         if self.held.starts_with(BOM) {
             self.forget_before(BOM.len() as u64);
@@ -123,7 +113,7 @@ impl StreamCutter<'_> {
                 continue;
             }
             let whole = boundary > self.base;
-            if whole && (self.since.elapsed() > PATIENCE || !self.wait(Some(PAUSE))?) {
+            if whole && (self.since.elapsed() > PATIENCE || !self.wait(PAUSE)?) {
                 self.emit(boundary)?;
             }
             self.read()?;
@@ -229,39 +219,28 @@ impl StreamCutter<'_> {
 
     /// Waits for bytes and appends them, at most a chunk.
     fn read(&mut self) -> Result<(), Stopped> {
-        self.held.reserve(CHUNK);
-        loop {
-            self.wait(None)?;
-            match rustix::io::read(self.file, spare_capacity(&mut self.held)) {
-                Ok(read) => {
-                    self.last = read == 0;
-                    return Ok(());
-                }
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return self.fail(error),
+        match self.source.read(&mut self.held, CHUNK) {
+            Ok(read) => {
+                self.last = read == 0;
+                Ok(())
             }
+            Err(error) => self.fail(error),
         }
     }
 
-    fn fail<T>(&self, error: Errno) -> Result<T, Stopped> {
-        self.out.fail(Error::ReadInput { name: self.opened.name(), source: error.into() })
+    fn fail<T>(&self, source: io::Error) -> Result<T, Stopped> {
+        if self.source.raw().is_stopped() {
+            return Err(Stopped);
+        }
+        self.out.fail(Error::ReadInput { name: self.opened.name(), source })
     }
 
-    /// Waits until the stream can be read (true) or the time is up (false).
-    fn wait(&self, limit: Option<Duration>) -> Result<bool, Stopped> {
-        let limit = limit.map(|limit| Timespec {
-            tv_sec: limit.as_secs() as i64,
-            tv_nsec: limit.subsec_nanos().into(),
-        });
-        let mut fds =
-            [PollFd::new(self.file, PollFlags::IN), PollFd::new(&*self.out.stopped, PollFlags::IN)];
-        loop {
-            match poll(&mut fds, limit.as_ref()) {
-                Ok(_) if !fds[1].revents().is_empty() => return Err(Stopped),
-                Ok(ready) => return Ok(ready > 0),
-                Err(Errno::INTR) => {}
-                Err(error) => return self.fail(error),
-            }
+    /// Waits until the stream can be read (true) or the time is up (false). Where that
+    /// cannot be known it can be read.
+    fn wait(&self, limit: Duration) -> Result<bool, Stopped> {
+        if !self.source.can_wait() {
+            return Ok(true);
         }
+        self.source.raw().wait(Some(limit)).or_else(|error| self.fail(error))
     }
 }

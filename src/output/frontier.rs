@@ -34,6 +34,8 @@ pub(crate) enum Expected {
 pub(crate) struct Finished {
     /// Records in the output's framing.
     pub output: Vec<u8>,
+    /// How many of them there are.
+    pub output_records: u64,
     pub used: u64,
     pub dropped: u64,
     pub failures: Vec<Failure>,

@@ -2,6 +2,7 @@
 
 mod frontier;
 mod sink;
+mod writer;
 
 pub(crate) use frontier::{Commit, Expected, Finished, Frontier};
 pub(crate) use sink::Sink;

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,12 @@ use crate::input::Identity;
 use crate::job::Output;
 use crate::protocol::Framing;
 
+use super::writer::Writer;
+
 /// The open output of a job.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    file: File,
+    writer: Writer,
     /// The name in waiting and the name to get; none for what is written directly.
     rename: Option<(PathBuf, PathBuf)>,
     framing: Option<Framing>,
@@ -31,19 +33,20 @@ impl Sink {
     /// # Errors
     /// It cannot be written, another run is writing it, or it is an input.
     pub fn open(output: &Output, inputs: &[Identity]) -> Result<Sink, Error> {
-        let (file, rename) = match output {
+        let (writer, rename) = match output {
             Output::Stdout => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned();
                 let stdout = stdout.map_err(|error| Error::system("use standard output", error))?;
-                (File::from(stdout), None)
+                (Writer::Plain(File::from(stdout)), None)
             }
             Output::Path(path) => open_path(path, inputs)
+                .and_then(|(file, rename)| Ok((Writer::new(file, path)?, rename)))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
         };
-        Ok(Sink { file, rename, framing: None, empty: true, bytes: 0 })
+        Ok(Sink { writer, rename, framing: None, empty: true, bytes: 0 })
     }
 
-    /// Bytes written so far.
+    /// Bytes written so far, before they are compressed.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -69,13 +72,14 @@ impl Sink {
         self.put(records)
     }
 
-    /// Ends the output's text: an array is closed.
+    /// Ends the output: an array is closed, and what is compressed comes to its end.
     pub fn close(&mut self) -> Result<(), Error> {
         match self.framing {
-            Some(Framing::Elements) if self.empty => self.put(b"[]\n"),
-            Some(Framing::Elements) => self.put(b"\n]\n"),
-            Some(Framing::Lines | Framing::Values) | None => Ok(()),
+            Some(Framing::Elements) if self.empty => self.put(b"[]\n")?,
+            Some(Framing::Elements) => self.put(b"\n]\n")?,
+            Some(Framing::Lines | Framing::Values) | None => {}
         }
+        self.writer.finish().map_err(Error::WriteOutput)
     }
 
     /// Gives the whole output its name.
@@ -101,7 +105,7 @@ impl Sink {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(|error| match error.kind() {
+        self.writer.write_all(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => Error::WriteOutput(error),
         })

@@ -4,20 +4,35 @@
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Type};
 use wasmtime::{Engine, ExternType, FuncType, Module, ValType};
-use wit_parser::{Type as WitType, TypeDefKind, WorldItem};
+use wit_parser::{Type as WitType, WorldItem};
 
-use super::core_module::{INITIALIZE, MEMORY, POST_KEEP, REALLOC};
-use super::{KEEP, LOG, LOG_WRITE, component};
-use crate::protocol::Abi;
+use super::core_module::{INITIALIZE, MEMORY, REALLOC};
+use super::operation::{CALLS, Call};
+use super::{LOG, LOG_WRITE, PARAMS, PARAMS_GET, component};
+use crate::protocol::{Abi, Operation};
 
-/// What a filter has to export, as a message says it.
-const WANTED: &str = "keep: func(record: string) -> result<bool, string>";
+/// A plugin that can be run.
+pub(crate) struct Checked {
+    pub abi: Abi,
+    pub operation: Operation,
+    /// What a worker loads.
+    pub artifact: Vec<u8>,
+}
 
-/// Checks and compiles a plugin: its ABI and the artifact that a worker loads.
+/// A function that modules may import: interface, name, number of `i32` parameters, and
+/// their names.
+type Offer = (&'static str, &'static str, usize, &'static str);
+
+const OFFERED: [Offer; 2] = [
+    (LOG, LOG_WRITE, 3, "(i32 level, i32 address, i32 length)"),
+    (PARAMS, PARAMS_GET, 3, "(i32 address, i32 length, i32 address of the result)"),
+];
+
+/// Checks and compiles a plugin.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what would be right.
-pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<(Abi, Vec<u8>), String> {
+pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String> {
     let binary = binary(plugin)?;
     let broken = |error: wasmtime::Error| {
         format!("it is damaged, or needs WebAssembly features that are not offered: {error:#}")
@@ -25,14 +40,16 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<(Abi, Vec<u8>), 
     let cannot = |error: wasmtime::Error| format!("it cannot be compiled: {error:#}");
     if wasmparser::Parser::is_component(&binary) {
         let component = Component::from_binary(engine, &binary).map_err(broken)?;
-        check_component(engine, &component)?;
-        Ok((Abi::Component, component.serialize().map_err(cannot)?))
+        let operation = check_component(engine, &component)?;
+        let artifact = component.serialize().map_err(cannot)?;
+        Ok(Checked { abi: Abi::Component, operation, artifact })
     } else {
         let module = Module::from_binary(engine, &binary).map_err(broken)?;
         check_imports(&module)?;
-        check_exports(&module)?;
-        check_metadata(&binary)?;
-        Ok((Abi::Core, module.serialize().map_err(cannot)?))
+        let call = check_exports(&module)?;
+        check_metadata(&binary, call)?;
+        let artifact = module.serialize().map_err(cannot)?;
+        Ok(Checked { abi: Abi::Core, operation: call.operation, artifact })
     }
 }
 
@@ -77,16 +94,18 @@ fn text_error(message: &str) -> String {
 }
 
 fn check_imports(module: &Module) -> Result<(), String> {
-    let parameters = [ValType::I32, ValType::I32, ValType::I32];
-    let write = FuncType::new(module.engine(), parameters, []);
     let mut unknown = Vec::new();
     for import in module.imports() {
-        if (import.module(), import.name()) != (LOG, LOG_WRITE) {
+        let is_meant = |offer: &&Offer| (import.module(), import.name()) == (offer.0, offer.1);
+        let Some((interface, name, parameters, words)) = OFFERED.iter().find(is_meant) else {
             unknown.push(format!("`{}` of `{}`", import.name(), import.module()));
-        } else if !matches!(import.ty(), ExternType::Func(ty) if FuncType::eq(&ty, &write)) {
+            continue;
+        };
+        let parameters = std::iter::repeat_n(ValType::I32, *parameters);
+        let wanted = FuncType::new(module.engine(), parameters, []);
+        if !matches!(import.ty(), ExternType::Func(ty) if FuncType::eq(&ty, &wanted)) {
             return Err(format!(
-                "it imports `{LOG_WRITE}` of `{LOG}` with another type than \
-                 (i32 level, i32 address, i32 length)"
+                "it imports `{name}` of `{interface}` with another type than {words}"
             ));
         }
     }
@@ -107,10 +126,26 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
     } else {
         ""
     };
-    Err(format!("it imports {shown}{more}, and this program offers only `{LOG}`{wasi}"))
+    Err(format!(
+        "it imports {shown}{more}, and this program offers only `{LOG}` and `{PARAMS}`{wasi}"
+    ))
 }
 
-fn check_exports(module: &Module) -> Result<(), String> {
+/// Finds the operation among the names of a plugin's exports.
+fn find_operation<'a>(exports: impl Iterator<Item = &'a str>) -> Result<&'static Call, String> {
+    let exports: Vec<&str> = exports.collect();
+    let mut found = CALLS.iter().filter(|call| exports.contains(&call.export));
+    match (found.next(), found.next()) {
+        (Some(call), None) => Ok(call),
+        (Some(one), Some(other)) => Err(format!(
+            "it exports both `{}` and `{}`: a plugin has one operation",
+            one.export, other.export
+        )),
+        (None, _) => Err(missing_operation(&exports)),
+    }
+}
+
+fn check_exports(module: &Module) -> Result<&'static Call, String> {
     let i32s = |parameters: usize, results: usize| {
         let of = |count| std::iter::repeat_n(ValType::I32, count);
         FuncType::new(module.engine(), of(parameters), of(results))
@@ -120,19 +155,13 @@ fn check_exports(module: &Module) -> Result<(), String> {
         Some(_) => Some(false),
         None => None,
     };
-    match has(KEEP, &i32s(2, 1)) {
-        Some(true) => {}
-        Some(false) => {
-            return Err(format!(
-                "it exports `{KEEP}` with another signature than `{WANTED}` has in a core \
-                 module: (i32 address, i32 length) -> (i32 address of the result)"
-            ));
-        }
-        None => {
-            let exports: Vec<String> =
-                module.exports().take(20).map(|export| format!("`{}`", export.name())).collect();
-            return Err(missing_operation(&exports));
-        }
+    let call = find_operation(module.exports().map(|export| export.name()))?;
+    if has(call.export, &i32s(2, 1)) != Some(true) {
+        return Err(format!(
+            "it exports `{}` with another signature than `{}` has in a core module: (i32 \
+             address, i32 length) -> (i32 address of the result)",
+            call.export, call.wit
+        ));
     }
     match module.get_export(MEMORY) {
         Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {}
@@ -144,57 +173,76 @@ fn check_exports(module: &Module) -> Result<(), String> {
              through which records are handed to it"
         ));
     }
-    if has(POST_KEEP, &i32s(1, 0)) == Some(false) {
-        return Err(format!("its export `{POST_KEEP}` is not of the type (i32) -> ()"));
+    if has(call.post, &i32s(1, 0)) == Some(false) {
+        return Err(format!("its export `{}` is not of the type (i32) -> ()", call.post));
     }
     if has(INITIALIZE, &i32s(0, 0)) == Some(false) {
         return Err(format!("its export `{INITIALIZE}` is not of the type () -> ()"));
     }
-    Ok(())
+    Ok(call)
 }
 
-fn missing_operation(exports: &[String]) -> String {
-    let exports = match exports {
-        [] => "nothing".to_owned(),
-        some => some.join(", "),
-    };
-    format!("it exports no operation: a filter exports `{WANTED}`; this one exports {exports}")
+/// How many exports a message names.
+const NAMED: usize = 20;
+
+fn missing_operation(exports: &[&str]) -> String {
+    let named: Vec<String> = exports.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
+    let exports = if named.is_empty() { "nothing".to_owned() } else { named.join(", ") };
+    let [filter, map, flat_map] = CALLS.map(|call| call.wit);
+    format!(
+        "it exports no operation: a filter exports `{filter}`, a map `{map}`, a flat-map \
+         `{flat_map}`; this one exports {exports}"
+    )
 }
 
 /// Where wit-bindgen left word of the types it was given, they must be ours: two
 /// WIT types can have one core signature.
-fn check_metadata(binary: &[u8]) -> Result<(), String> {
+fn check_metadata(binary: &[u8], call: &Call) -> Result<(), String> {
     let (stripped, bindgen) = wit_component::metadata::decode(binary)
         .map_err(|error| format!("its component-type section is damaged: {error:#}"))?;
     if stripped.is_none() {
         return Ok(());
     }
     let resolve = &bindgen.resolve;
-    let keep = resolve.worlds[bindgen.world].exports.iter().find_map(|(key, item)| match item {
-        WorldItem::Function(function) if resolve.name_world_key(key) == KEEP => Some(function),
+    let exports = &resolve.worlds[bindgen.world].exports;
+    let function = exports.iter().find_map(|(key, item)| match item {
+        WorldItem::Function(function) if resolve.name_world_key(key) == call.export => {
+            Some(function)
+        }
         _ => None,
     });
-    let Some(keep) = keep else {
+    let Some(function) = function else {
         return Err(missing_operation(&[]));
     };
-    let takes_string = matches!(&keep.params[..], [param] if param.ty == WitType::String);
-    let gives_result = matches!(keep.result, Some(WitType::Id(id)) if matches!(
-        &resolve.types[id].kind,
-        TypeDefKind::Result(result)
-            if result.ok == Some(WitType::Bool) && result.err == Some(WitType::String)
-    ));
-    if takes_string && gives_result { Ok(()) } else { Err(other_type()) }
+    let takes_string = matches!(&function.params[..], [param] if param.ty == WitType::String);
+    if takes_string && call.gives(resolve, function.result) {
+        Ok(())
+    } else {
+        Err(other_type(call))
+    }
 }
 
-fn other_type() -> String {
-    format!("it exports `{KEEP}` with another type than `{WANTED}`")
+fn other_type(call: &Call) -> String {
+    format!("it exports `{}` with another type than `{}`", call.export, call.wit)
 }
 
-fn check_component(engine: &Engine, component: &Component) -> Result<(), String> {
+/// Whether a component's function gives what the operation does.
+fn gives(call: &Call, result: Option<Type>) -> bool {
+    let Some(Type::Result(result)) = result else { return false };
+    let ok = match (call.operation, result.ok()) {
+        (Operation::Filter, ok) => ok == Some(Type::Bool),
+        (Operation::Map, Some(Type::Option(option))) => option.ty() == Type::String,
+        (Operation::FlatMap, Some(Type::List(list))) => list.ty() == Type::String,
+        _ => false,
+    };
+    ok && result.err() == Some(Type::String)
+}
+
+fn check_component(engine: &Engine, component: &Component) -> Result<Operation, String> {
     let ty = component.component_type();
     let unknown: Vec<String> = ty
         .imports(engine)
-        .filter(|(name, _)| *name != LOG)
+        .filter(|(name, _)| ![LOG, PARAMS].contains(name))
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     refuse_unknown(&unknown)?;
@@ -202,20 +250,17 @@ fn check_component(engine: &Engine, component: &Component) -> Result<(), String>
     linker
         .instantiate_pre(component)
         .map_err(|error| format!("its imports are not what this program offers: {error:#}"))?;
-    let Some(keep) = ty.get_export(engine, KEEP) else {
-        let exports: Vec<String> =
-            ty.exports(engine).take(20).map(|(name, _)| format!("`{name}`")).collect();
-        return Err(missing_operation(&exports));
+    let call = find_operation(ty.exports(engine).map(|(name, _)| name))?;
+    let function = ty.get_export(engine, call.export).map(|export| export.ty);
+    let Some(ComponentItem::ComponentFunc(function)) = function else {
+        return Err(other_type(call));
     };
-    let ComponentItem::ComponentFunc(keep) = keep.ty else {
-        return Err(other_type());
-    };
-    let takes_string = keep.params().map(|(_, ty)| ty).eq([Type::String]);
-    let mut results = keep.results();
-    let gives_result = matches!(
-        (results.next(), results.next()),
-        (Some(Type::Result(result)), None)
-            if result.ok() == Some(Type::Bool) && result.err() == Some(Type::String)
-    );
-    if takes_string && gives_result { Ok(()) } else { Err(other_type()) }
+    let takes_string = function.params().map(|(_, ty)| ty).eq([Type::String]);
+    let mut results = function.results();
+    let result = results.next();
+    if takes_string && gives(call, result) && results.next().is_none() {
+        Ok(call.operation)
+    } else {
+        Err(other_type(call))
+    }
 }

@@ -3,35 +3,46 @@
 use wasmtime::component::{Component, ComponentType, Func, InstancePre, Lift, Linker};
 use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
 
-use super::{Filter, Guest, KEEP, LOG, LOG_WRITE, Trapped, Verdict, trapped};
-use crate::protocol;
+use super::operation::Call;
+use super::{
+    Guest, Instance, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, Terms, Trapped, Verdict, trapped,
+};
+use crate::protocol::{self, Operation};
+
+/// What wasmtime may copy out of a component in one call besides what may be made of a
+/// record, in bytes: lines of log, reasons.
+const OTHER_COPIES: usize = 1 << 20;
 
 /// A loaded component.
 pub(crate) struct Plugin {
     prepared: InstancePre<Guest>,
-    memory: u64,
+    terms: Terms,
 }
 
 impl Plugin {
     #[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
-    pub fn load(engine: &Engine, artifact: &[u8], memory: u64) -> Result<Plugin> {
+    pub(super) fn load(engine: &Engine, artifact: &[u8], terms: Terms) -> Result<Plugin> {
         // SAFETY: as for core modules: made by our compile worker, and only ever loaded
         // in a locked worker process, which is taken to be hostile.
         let component = unsafe { Component::deserialize(engine, artifact)? };
         component.initialize_copy_on_write_image()?;
-        Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&component)?, memory })
+        Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&component)?, terms })
     }
 
-    pub fn instantiate(&self) -> std::result::Result<ComponentFilter, Trapped> {
-        let mut store = Store::new(self.prepared.engine(), Guest::new(self.memory));
+    pub fn instantiate(&self) -> std::result::Result<ComponentInstance, Trapped> {
+        let mut store = Store::new(self.prepared.engine(), Guest::new(&self.terms));
         store.limiter(|guest| guest);
+        // A list can name one text over and over: what is copied has to be bounded.
+        let copies = usize::try_from(self.terms.max_output).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(copies.saturating_mul(2).saturating_add(OTHER_COPIES));
+        let call = Call::of(self.terms.operation);
         let instance = self.prepared.instantiate(&mut store);
-        let keep = instance.and_then(|instance| {
-            let keep = instance.get_func(&mut store, KEEP);
-            keep.ok_or_else(|| Error::msg("the component exports no `keep`"))
+        let function = instance.and_then(|instance| {
+            let function = instance.get_func(&mut store, call.export);
+            function.ok_or_else(|| Error::msg("the component does not export its operation"))
         });
-        match keep {
-            Ok(keep) => Ok(ComponentFilter { store, keep }),
+        match function {
+            Ok(function) => Ok(ComponentInstance { store, function, call }),
             Err(error) => Err(trapped(&error, store.data())),
         }
     }
@@ -75,32 +86,64 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
             Ok(())
         },
     )?;
+    linker.instance(PARAMS)?.func_wrap(
+        PARAMS_GET,
+        |store: StoreContextMut<'_, Guest>, (name,): (String,)| {
+            Ok((store.data().params().get(&name).cloned(),))
+        },
+    )?;
     Ok(linker)
 }
 
 /// A live component.
-pub(crate) struct ComponentFilter {
+pub(crate) struct ComponentInstance {
     store: Store<Guest>,
-    keep: Func,
+    function: Func,
+    call: &'static Call,
 }
 
-impl ComponentFilter {
-    fn call(&mut self, record: &str) -> Result<std::result::Result<bool, String>> {
+/// What a function of ours answers.
+type Answer<T> = std::result::Result<T, String>;
+
+impl ComponentInstance {
+    fn ask(&mut self, record: &str, made: &mut Made) -> Result<Verdict> {
+        Ok(match self.call.operation {
+            Operation::Filter => match self.answer::<bool>(record)? {
+                Ok(true) => Verdict::Keep,
+                Ok(false) => Verdict::Drop,
+                Err(why) => Verdict::Reject(why),
+            },
+            Operation::Map => match self.answer::<Option<String>>(record)? {
+                Ok(Some(text)) => {
+                    made.push(&text)?;
+                    Verdict::Replace
+                }
+                Ok(None) => Verdict::Drop,
+                Err(why) => Verdict::Reject(why),
+            },
+            Operation::FlatMap => match self.answer::<Vec<String>>(record)? {
+                Ok(texts) => {
+                    for text in texts {
+                        made.push(&text)?;
+                    }
+                    Verdict::Replace
+                }
+                Err(why) => Verdict::Reject(why),
+            },
+        })
+    }
+
+    fn answer<T: Lift + Send + Sync + 'static>(&mut self, record: &str) -> Result<Answer<T>> {
         // A typed function is tied to the lifetime of its parameters, so it cannot be
         // kept from one record to the next.
-        let keep = self.keep.typed::<(&str,), (std::result::Result<bool, String>,)>(&self.store)?;
-        keep.call(&mut self.store, (record,)).map(|(answer,)| answer)
+        let function = self.function.typed::<(&str,), (Answer<T>,)>(&self.store)?;
+        function.call(&mut self.store, (record,)).map(|(answer,)| answer)
     }
 }
 
-impl Filter for ComponentFilter {
-    fn keep(&mut self, record: &str) -> std::result::Result<Verdict, Trapped> {
-        match self.call(record) {
-            Ok(Ok(true)) => Ok(Verdict::Keep),
-            Ok(Ok(false)) => Ok(Verdict::Drop),
-            Ok(Err(why)) => Ok(Verdict::Reject(why)),
-            Err(error) => Err(trapped(&error, self.store.data())),
-        }
+impl Instance for ComponentInstance {
+    fn call(&mut self, record: &str, made: &mut Made) -> std::result::Result<Verdict, Trapped> {
+        self.ask(record, made).map_err(|error| trapped(&error, self.store.data()))
     }
 
     fn guest(&mut self) -> &mut Guest {

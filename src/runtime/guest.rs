@@ -1,35 +1,50 @@
 //! What the host keeps for one instance: its memory account and the lines it logs.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
 
-use crate::protocol::{Level, MAX_LOG_OF_RECORD, MAX_TEXT, cut_text};
+use super::Terms;
+use crate::protocol::{Level, MAX_TEXT, cut_text};
 
 /// Bytes that one element of a table counts for.
 const TABLE_ELEMENT: usize = 16;
 /// Bytes that a line counts for besides its text.
 const LINE_OVERHEAD: usize = 16;
 
+/// What the user has told a plugin, by name.
+pub(super) type Params = Arc<BTreeMap<String, String>>;
+
 /// The host's side of an instance.
 #[derive(Debug)]
 pub(crate) struct Guest {
     /// Bytes of memories and tables that the instance may still claim.
     left: usize,
+    max_log: usize,
     refused: bool,
     log: Vec<(Level, String)>,
     log_bytes: usize,
     lines_cut: u64,
+    params: Params,
 }
 
 impl Guest {
-    /// For an instance that may use `memory` bytes.
-    pub fn new(memory: u64) -> Guest {
+    pub(super) fn new(terms: &Terms) -> Guest {
         Guest {
-            left: usize::try_from(memory).unwrap_or(usize::MAX),
+            left: usize::try_from(terms.memory).unwrap_or(usize::MAX),
+            max_log: terms.max_log,
             refused: false,
             log: Vec::new(),
             log_bytes: 0,
             lines_cut: 0,
+            params: Arc::clone(&terms.params),
         }
+    }
+
+    /// What the user has told the plugin.
+    pub fn params(&self) -> Params {
+        Arc::clone(&self.params)
     }
 
     /// Whether a wish for more memory was ever refused.
@@ -39,14 +54,15 @@ impl Guest {
 
     /// Whether a line fits what one record may log; counts those that do not.
     pub fn may_log(&mut self) -> bool {
-        let room = self.log_bytes + MAX_TEXT + LINE_OVERHEAD <= MAX_LOG_OF_RECORD;
+        let room = self.log_bytes + 2 * LINE_OVERHEAD <= self.max_log;
         self.lines_cut += u64::from(!room);
         room
     }
 
     /// Keeps a line (cut to its limit) until the worker takes it.
     pub fn log(&mut self, level: Level, text: &str) {
-        let text = cut_text(text, MAX_TEXT);
+        let room = self.max_log.saturating_sub(self.log_bytes + LINE_OVERHEAD);
+        let text = cut_text(text, MAX_TEXT.min(room));
         self.log_bytes += text.len() + LINE_OVERHEAD;
         self.log.push((level, text.to_owned()));
     }
@@ -99,10 +115,21 @@ impl ResourceLimiter for Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::{MAX_LOG_OF_RECORD, Operation};
+
+    fn guest(memory: u64) -> Guest {
+        Guest::new(&Terms {
+            operation: Operation::Filter,
+            memory,
+            max_output: 0,
+            max_log: MAX_LOG_OF_RECORD,
+            params: Params::default(),
+        })
+    }
 
     #[test]
     fn memory_is_granted_up_to_the_limit() {
-        let mut guest = Guest::new(100_000);
+        let mut guest = guest(100_000);
         assert!(guest.memory_growing(0, 65_536, None).unwrap());
         assert!(!guest.was_refused_memory());
         assert!(!guest.memory_growing(65_536, 131_072, None).unwrap());
@@ -111,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_lines_is_counted_and_left_out() {
-        let mut guest = Guest::new(0);
+        let mut guest = guest(0);
         for _ in 0..10_000 {
             if guest.may_log() {
                 guest.log(Level::Info, "");

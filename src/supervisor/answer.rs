@@ -16,6 +16,8 @@ const TERMINATOR: u64 = 2;
 pub(super) struct Rules {
     pub framing: Framing,
     pub after_failure: AfterFailure,
+    /// What comes out is what went in, record by record.
+    pub only_filters: bool,
 }
 
 /// Takes an answer's results out of the slot, or says how it breaks the protocol.
@@ -32,10 +34,22 @@ pub(super) fn accept(
     if !output.is_empty() && !output.ends_with(rules.framing.terminator()) {
         return Err(wrong("its output does not end where a record ends"));
     }
+    // What stays as it was has been counted by its splitter; what a plugin made has not.
+    if !rules.only_filters
+        && rules.framing == Framing::Lines
+        && memchr::memchr_iter(b'\n', &output).count() as u64 != done.output_records
+    {
+        return Err(wrong("its output does not have the records that it counted"));
+    }
     let text =
         slot.copy_text(done.text_bytes).ok_or(wrong("it claims more text than there can be"))?;
-    let finished =
-        Finished { output, used: done.used, dropped: done.dropped, ..Finished::default() };
+    let finished = Finished {
+        output,
+        output_records: done.output_records,
+        used: done.used,
+        dropped: done.dropped,
+        ..Finished::default()
+    };
     read_entries(&text, done, attempt, finished)
 }
 
@@ -73,11 +87,20 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
     if matches!(attempt.mode, Mode::Fail(_)) && done.used + done.dropped > 0 {
         return Err(wrong("it used a record that has failed"));
     }
-    // Kept records come out as they went in, or shorter.
-    if done.output_records != done.used
-        || (done.output_bytes > 0) != (done.used > 0)
-        || done.output_bytes > bytes + done.used * TERMINATOR
-    {
+    let fits = match rules.only_filters {
+        // Kept records come out as they went in, or shorter.
+        true => {
+            done.output_records == done.used && done.output_bytes <= bytes + done.used * TERMINATOR
+        }
+        // One comes out at least of each that was used, and none has no bytes.
+        false => {
+            let smallest = 1 + rules.framing.terminator().len() as u64;
+            let least = done.output_records.checked_mul(smallest);
+            done.output_records >= done.used
+                && least.is_some_and(|least| least <= done.output_bytes)
+        }
+    };
+    if !fits || (done.output_bytes > 0) != (done.used > 0) {
         return Err(wrong("its output does not fit its counts"));
     }
     if done.text_bytes as usize > TEXT_BYTES {
@@ -129,7 +152,8 @@ mod tests {
     use crate::slots::WorkerSlot;
 
     const LAYOUT: Layout = Layout { input: 4096, output: 4096 };
-    const RULES: Rules = Rules { framing: Framing::Lines, after_failure: AfterFailure::GoOn };
+    const RULES: Rules =
+        Rules { framing: Framing::Lines, after_failure: AfterFailure::GoOn, only_filters: true };
     const ATTEMPT: Attempt = Attempt { nonce: Nonce(7), start: 100, end: 200, mode: Mode::Through };
 
     fn honest() -> Done {
@@ -197,6 +221,24 @@ mod tests {
         ];
         for (name, done) in lies {
             assert!(judge(done, ATTEMPT, &[failure()]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_made_is_counted() {
+        let rules = Rules { only_filters: false, ..RULES };
+        let slot = SupervisorSlot::new(LAYOUT).unwrap();
+        let [input, output] = slot.files();
+        let mut theirs = WorkerSlot::map(input, output, LAYOUT).unwrap();
+        theirs.parts(0).output[..8].copy_from_slice(b"abc\nde\n\n");
+        let made = |output_records, output_bytes| {
+            let done = Done { failed: 0, output_records, output_bytes, ..honest() };
+            accept(&done, &ATTEMPT, &slot, rules).map(|finished| finished.output)
+        };
+        assert_eq!(made(1, 4).unwrap(), b"abc\n");
+        assert_eq!(made(2, 7).unwrap(), b"abc\nde\n");
+        for (records, bytes) in [(0, 4), (2, 4), (1, 7), (3, 7), (4, 8), (u64::MAX, 7)] {
+            assert!(made(records, bytes).is_err(), "{records} records in {bytes} bytes");
         }
     }
 

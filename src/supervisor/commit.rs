@@ -111,7 +111,7 @@ impl Ledger {
         self.covered += range.end - range.start;
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
-        self.account.output_records += finished.used;
+        self.account.output_records += finished.output_records;
         self.account.log_lines += finished.log.len() as u64;
         self.account.log_lines = self.account.log_lines.saturating_add(finished.log_cut);
         for (level, text) in &finished.log {

@@ -9,6 +9,7 @@ mod watch;
 mod work;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,10 +24,13 @@ use crate::input::{self, Cut, CutRules, Cutter, Inputs, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
 use crate::job::{Job, OnError};
 use crate::output::{Expected, Frontier};
-use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Layout, Request, Response, Start};
+use crate::protocol::{
+    AfterFailure, Done, Fatal, Framing, From, Layout, Operation, Request, Response, Setup, Start,
+};
 use crate::records::{CHUNK, Format};
 use crate::roles::Role;
 use crate::sandbox::{self, Locked};
+use crate::slots;
 use crate::text::printable;
 use crate::worker_handle::{Exit, WorkerHandle};
 
@@ -87,8 +91,14 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let started = Instant::now();
     let inputs = Arc::new(Inputs::open(&job.inputs)?);
     let directory = SocketDirectory::new()?;
-    let artifact = compile::prepare(&job.plugin, job.sandbox, &directory)?;
-    let plan = Plan::new(job, &inputs);
+    let artifacts = job
+        .plugins
+        .iter()
+        .zip(0..)
+        .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
+        .collect::<Result<Vec<Artifact>, Error>>()?;
+    let setups = Setups::new(job, &artifacts)?;
+    let plan = Plan::new(job, &inputs, &artifacts);
     let ledger = Ledger::open(job, Arc::clone(&inputs))?;
     let cutter = input::start(&inputs, plan.cut_rules(job))?;
     let (sender, heard) = unbounded();
@@ -96,7 +106,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         job,
         inputs,
         directory,
-        artifact,
+        artifacts,
+        setups,
         plan,
         events,
         places: Vec::new(),
@@ -118,12 +129,15 @@ struct Plan {
     workers: usize,
     range_size: u64,
     layout: Layout,
-    /// Data that a worker may have: an instance, what is read of a record, itself.
+    /// Data that a worker may have: instances, what is read of a record and made of it,
+    /// itself.
     data: u64,
+    /// All plugins are filters: what comes out is what went in.
+    only_filters: bool,
 }
 
 impl Plan {
-    fn new(job: &Job, inputs: &Inputs) -> Plan {
+    fn new(job: &Job, inputs: &Inputs, artifacts: &[Artifact]) -> Plan {
         let workers = job.workers as u64;
         // The size of streams is unknown: then they count as large.
         let known = inputs.total_bytes();
@@ -133,20 +147,54 @@ impl Plan {
         });
         let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
         let record = job.limits.max_record;
+        let only_filters = artifacts.iter().all(|artifact| artifact.operation == Operation::Filter);
+        // What a filter keeps is no longer than it was.
+        let made = if only_filters { 0 } else { job.limits.max_output };
         // A range of a stream ends with the first record that passes its size; bytes
-        // come in chunks. A record of output is no longer than one of input.
+        // come in chunks. All that is made of one record has to fit.
         let input = range_size + record + 2 * CHUNK as u64;
-        let output = record.max(range_size) + CHUNK as u64;
+        let output = record.max(range_size).max(made) + CHUNK as u64;
+        let plugins = artifacts.len() as u64;
         Plan {
             workers: workers.min(useful) as usize,
             range_size,
             layout: Layout { input, output },
-            data: job.limits.memory + 2 * record + WORKER_DATA,
+            data: plugins * (job.limits.memory + 2 * made) + 2 * record + WORKER_DATA,
+            only_filters,
         }
     }
 
     fn cut_rules(&self, job: &Job) -> CutRules {
         CutRules { from: job.from, range_size: self.range_size, max_record: job.limits.max_record }
+    }
+}
+
+/// What workers have to know about the plugins, in a sealed memory file.
+struct Setups {
+    file: OwnedFd,
+    /// In bytes.
+    length: u64,
+}
+
+impl Setups {
+    fn new(job: &Job, artifacts: &[Artifact]) -> Result<Setups, Error> {
+        let system = |error| Error::system("tell workers about the plugins", error);
+        let setups: Vec<Setup> = job
+            .plugins
+            .iter()
+            .zip(artifacts)
+            .map(|(plugin, artifact)| Setup {
+                abi: artifact.abi,
+                operation: artifact.operation,
+                artifact: artifact.length,
+                params: plugin.params.clone(),
+            })
+            .collect();
+        let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
+        let file = slots::handover("setups").map_err(system)?;
+        let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));
+        written.and_then(|()| slots::seal(&file)).map_err(system)?;
+        Ok(Setups { file, length: bytes.len() as u64 })
     }
 }
 
@@ -161,7 +209,8 @@ struct Supervisor<'a> {
     job: &'a Job,
     inputs: Arc<Inputs>,
     directory: SocketDirectory,
-    artifact: Artifact,
+    artifacts: Vec<Artifact>,
+    setups: Setups,
     plan: Plan,
     events: &'a mut dyn FnMut(Event<'_>),
     places: Vec<Place>,
@@ -285,8 +334,11 @@ impl Supervisor<'_> {
     /// What a worker inherits, in the order of `descriptors::worker`.
     fn files_for(&self, number: usize) -> Result<Vec<OwnedFd>, Error> {
         let system = |error| Error::system("hand descriptors to a worker", error);
-        let mut files = vec![self.artifact.file.try_clone().map_err(system)?];
+        let mut files = vec![self.setups.file.try_clone().map_err(system)?];
         files.extend(self.places[number].files().map_err(system)?);
+        for artifact in &self.artifacts {
+            files.push(artifact.file.try_clone().map_err(system)?);
+        }
         for input in self.inputs.inherited() {
             files.push(File::try_clone(input).map_err(system)?.into());
         }
@@ -310,6 +362,8 @@ impl Supervisor<'_> {
                     layout: self.plan.layout,
                     sandbox: self.job.sandbox.plan(),
                     memory: self.plan.data,
+                    // A job has few: that was checked.
+                    plugins: self.artifacts.len() as u8,
                 };
                 if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
                     // It is gone, which will be heard, or has named what is not its own.
@@ -325,10 +379,10 @@ impl Supervisor<'_> {
                 }
                 worker.layers = Some(layers);
                 let start = Start {
-                    abi: self.artifact.abi,
-                    artifact: self.artifact.length,
                     memory: self.job.limits.memory,
                     max_record: self.job.limits.max_record,
+                    max_output: self.job.limits.max_output,
+                    setups: self.setups.length,
                     after_failure: after_failure(self.job.on_error),
                     framing: self.ledger.framing(),
                 };
@@ -354,7 +408,7 @@ impl Supervisor<'_> {
                 Err(violation) => self.replace(said.place, Some(violation)),
             },
             Response::Fatal { what: Fatal::Instantiate, text } => {
-                Err(Error::Instantiate { path: self.job.plugin.clone(), why: printable(&text) })
+                Err(Error::Instantiate { plugin: self.job.plugin_names(), why: printable(&text) })
             }
             Response::Fatal { what: Fatal::Input, text } => {
                 let input = place.front().map(|(work, _)| self.inputs.name(work.start().0));
@@ -394,6 +448,7 @@ impl Supervisor<'_> {
         let rules = Rules {
             framing: self.ledger.framing(),
             after_failure: after_failure(self.job.on_error),
+            only_filters: self.plan.only_filters,
         };
         let place = &mut self.places[number];
         let nobody_asked = Violation::Answer("it answered before it was asked");
@@ -442,7 +497,7 @@ impl Supervisor<'_> {
                 Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
                 _ => format!("the worker died while it started it: {how}"),
             };
-            return Err(Error::Instantiate { path: self.job.plugin.clone(), why });
+            return Err(Error::Instantiate { plugin: self.job.plugin_names(), why });
         }
         self.deaths += 1;
         // A poison record costs two deaths, a killed replay of it up to six more.

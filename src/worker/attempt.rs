@@ -6,10 +6,10 @@ use crate::protocol::{
     AfterFailure, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start, cut_text,
 };
 use crate::records::{Item, RangeReader, ReadFailed};
-use crate::runtime::{Filter, Loaded, Trapped, Verdict};
 use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
+use super::chain::{Chain, Out, Stopped};
 use super::output::{NotWritten, Output};
 use super::text::Text;
 
@@ -33,7 +33,7 @@ impl std::convert::From<ReadFailed> for Broken {
 
 /// Makes one attempt.
 pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken> {
-    let Worker { start, plugin, instance, slots, inputs, buffer } = worker;
+    let Worker { start, chain, slots, inputs, buffer } = worker;
     let slot = slots.get_mut(usize::from(process.slot));
     let slot = slot.ok_or_else(|| Broken::internal("there is no such slot"))?;
     let held = match process.from {
@@ -58,15 +58,14 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
         }
     };
     if process.mode == Mode::Alone {
-        *instance = None;
+        chain.forget();
     }
     let mut attempt = Attempt {
         process,
         start,
-        plugin,
-        instance,
+        chain,
         control,
-        output: Output::new(output, start.framing),
+        output: Output::new(output, start.framing, start.max_output),
         text: Text::new(text),
         done: Done {
             nonce: process.nonce,
@@ -102,8 +101,7 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
 struct Attempt<'a> {
     process: Process,
     start: &'a Start,
-    plugin: &'a Loaded,
-    instance: &'a mut Option<Box<dyn Filter>>,
+    chain: &'a mut Chain,
     control: Control<'a>,
     output: Output<'a>,
     text: Text<'a>,
@@ -123,31 +121,60 @@ impl Attempt<'_> {
         let Ok(text) = simdutf8::basic::from_utf8(record) else {
             return Ok(self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text"));
         };
-        match self.ask(offset, text)? {
-            Ok(Verdict::Keep) => match self.output.write(record, self.process.format) {
-                Ok(()) => self.done.used += 1,
-                // The room was there before the plugin was asked.
-                Err(NotWritten::Full) => {
-                    return Err(Broken::internal("a record is larger than the output area"));
+        self.come_alive()?;
+        let before = self.output.mark();
+        let (output, format) = (&mut self.output, self.process.format);
+        let mut write = |out: Out<'_>| match out {
+            Out::Same => output.write(record, format),
+            Out::Made(text) => output.write_made(text, format),
+        };
+        self.control.announce(Progress::Record(offset));
+        let result = self.chain.process(text, &mut write);
+        self.control.announce(Progress::Idle);
+        let failed = match result {
+            Ok(count) => {
+                match count {
+                    0 => self.done.dropped += 1,
+                    _ => self.done.used += 1,
                 }
-                Err(NotWritten::Malformed(why)) => {
-                    return Ok(self.fail(FailureKind::Malformed, offset, length, why));
-                }
-            },
-            Ok(Verdict::Drop) => self.done.dropped += 1,
-            Ok(Verdict::Reject(why)) => {
-                return Ok(self.fail(FailureKind::Rejected, offset, length, &why));
+                self.chain.write_log(&mut self.text);
+                return Ok(self.went_by(offset + length));
             }
-            Err(trapped) if self.process.mode == Mode::Alone => {
-                return Ok(self.fail(trapped.kind, offset, length, &trapped.text));
-            }
-            Err(_) => {
-                // What stands before the suspect is done.
-                self.done.stop = offset;
-                return Ok(Some(End::Suspect));
-            }
+            Err(stopped) => stopped,
+        };
+        // A record that failed leaves nothing of itself in the output.
+        self.output.back_to(before);
+        let again = match &failed {
+            Stopped::Trapped(_) if self.process.mode == Mode::Through => Some(End::Suspect),
+            Stopped::NotWritten(NotWritten::Full) if self.records() > 0 => Some(End::Full),
+            _ => None,
+        };
+        match again {
+            Some(_) => self.chain.forget_log(),
+            None => self.chain.write_log(&mut self.text),
         }
-        Ok(self.went_by(offset + length))
+        if matches!(failed, Stopped::Trapped(_)) {
+            self.chain.forget();
+        }
+        if again.is_some() {
+            // What stands before it is done.
+            self.done.stop = offset;
+            return Ok(again);
+        }
+        Ok(match failed {
+            Stopped::Rejected(why) => self.fail(FailureKind::Rejected, offset, length, &why),
+            Stopped::Trapped(trapped) => self.fail(trapped.kind, offset, length, &trapped.text),
+            Stopped::NotWritten(NotWritten::Malformed(why)) => {
+                self.fail(FailureKind::Malformed, offset, length, why)
+            }
+            Stopped::NotWritten(NotWritten::NoRecord(why)) => {
+                self.fail(FailureKind::Output, offset, length, why)
+            }
+            Stopped::NotWritten(NotWritten::Full | NotWritten::TooMuch) => {
+                let why = "it is more than --max-output allows";
+                self.fail(FailureKind::Output, offset, length, why)
+            }
+        })
     }
 
     fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
@@ -168,31 +195,15 @@ impl Attempt<'_> {
         }
     }
 
-    /// Asks the plugin about a record, in a fresh instance if there is none.
-    fn ask(&mut self, offset: u64, record: &str) -> Result<Result<Verdict, Trapped>, Broken> {
-        let instance = match &mut *self.instance {
-            Some(instance) => instance,
-            none => {
-                self.control.announce(Progress::Instantiating);
-                let made = self.plugin.instantiate();
-                self.control.announce(Progress::Idle);
-                let made = made
-                    .map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })?;
-                none.insert(made)
-            }
-        };
-        self.control.announce(Progress::Record(offset));
-        let verdict = instance.keep(record);
+    /// Makes the instances that are missing.
+    fn come_alive(&mut self) -> Result<(), Broken> {
+        if self.chain.is_alive() {
+            return Ok(());
+        }
+        self.control.announce(Progress::Instantiating);
+        let made = self.chain.come_alive();
         self.control.announce(Progress::Idle);
-        // A suspect will be run again, and say it again.
-        let again = verdict.is_err() && self.process.mode == Mode::Through;
-        if !again && instance.guest().logged() {
-            self.text.write_log(instance.guest());
-        }
-        if verdict.is_err() {
-            *self.instance = None;
-        }
-        Ok(verdict)
+        made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })
     }
 
     fn fail(&mut self, kind: FailureKind, offset: u64, length: u64, text: &str) -> Option<End> {

@@ -1,6 +1,7 @@
 //! The worker: greet, load the plugin, serve ranges until told to stop.
 
 mod attempt;
+mod chain;
 mod output;
 mod text;
 
@@ -15,37 +16,40 @@ use anyhow::{Context as _, bail};
 
 use crate::descriptors;
 use crate::ipc::{self, Responses};
-use crate::protocol::{Fatal, Layout, Process, Request, Response, SLOTS, Start};
-use crate::runtime::{self, Engine, Filter, Loaded};
+use crate::protocol::{Fatal, Layout, Process, Request, Response, SLOTS, Setup, Start};
+use crate::runtime::{self, Engine, Loaded};
 use crate::sandbox::{self, Policy, WorkerDescriptors};
 use crate::slots::WorkerSlot;
 
 use attempt::Broken;
+use chain::Chain;
 
 /// The worker's life.
 pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
-    let artifact = File::from(descriptors::take(descriptors::worker::ARTIFACT)?);
+    let setups = File::from(descriptors::take(descriptors::worker::SETUPS)?);
     let mut memories = Vec::new();
     for slot in 0..SLOTS {
         let input = descriptors::take(descriptors::worker::slot(slot))?;
         let output = descriptors::take(descriptors::worker::slot(slot) + 1)?;
         memories.push((input, output));
     }
-    let inputs = inherited_inputs();
+    let mut artifacts = inherited_files();
     let (ends, first) = ipc::greet(guard)?;
     let responses = Arc::new(Mutex::new(ends.responses));
     report_panics(&responses);
-    let Request::Prepare { layout, sandbox, memory } = first else {
+    let Request::Prepare { layout, sandbox, memory, plugins } = first else {
         bail!("the first request was no `Prepare`");
     };
+    let inputs = artifacts.split_off(artifacts.len().min(plugins.into()));
     let slots = map(memories, layout)?;
     // What these need of the system they can get only now.
     let engine = runtime::engine().map_err(words)?;
     std::hint::black_box(RandomState::new());
+    let first_input = descriptors::worker::PLUGINS + i32::from(plugins);
     let descriptors = WorkerDescriptors {
         requests: ends.numbers.requests,
         responses: ends.numbers.responses,
-        inputs: descriptors::worker::INPUTS..descriptors::worker::INPUTS + inputs.len() as i32,
+        inputs: first_input..first_input + inputs.len() as i32,
     };
     let policy = Policy::Worker(descriptors.clone());
     let layers = match sandbox::enter(sandbox, &policy, memory) {
@@ -58,8 +62,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let Request::Start(start) = ends.requests.recv()? else {
         bail!("the second request was no `Start`");
     };
-    let mut worker = match Worker::load(&engine, artifact, inputs, slots, start) {
-        Ok(worker) => worker,
+    let mut worker = match load(&engine, setups, artifacts, &start) {
+        Ok(chain) => Worker { start, chain, slots, inputs, buffer: Vec::new() },
         Err(error) => {
             let text = format!("{error:#}");
             return send(&responses, Response::fatal(Fatal::Instantiate, &text));
@@ -82,8 +86,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     }
 }
 
-fn inherited_inputs() -> Vec<File> {
-    (descriptors::worker::INPUTS..)
+/// The compiled plugins and after them the input files.
+fn inherited_files() -> Vec<File> {
+    (descriptors::worker::PLUGINS..)
         .map_while(|number| descriptors::take(number).ok())
         .map(File::from)
         .collect()
@@ -123,30 +128,39 @@ fn words(error: runtime::Error) -> anyhow::Error {
 /// Everything that a worker has once it is online.
 struct Worker {
     start: Start,
-    plugin: Loaded,
-    /// The live instance; none before the first record and after a trap.
-    instance: Option<Box<dyn Filter>>,
+    chain: Chain,
     slots: Vec<WorkerSlot>,
     inputs: Vec<File>,
     /// Holds pieces of input files; kept to save its allocation.
     buffer: Vec<u8>,
 }
 
-impl Worker {
-    fn load(
-        engine: &Engine,
-        artifact: File,
-        inputs: Vec<File>,
-        slots: Vec<WorkerSlot>,
-        start: Start,
-    ) -> anyhow::Result<Worker> {
-        // By place: all workers share the place at which the file was left.
-        let mut code = vec![0; usize::try_from(start.artifact)?];
-        artifact.read_exact_at(&mut code, 0)?;
-        let plugin = Loaded::load(engine, start.abi, &code, start.memory).map_err(words)?;
-        Ok(Worker { start, plugin, instance: None, slots, inputs, buffer: Vec::new() })
-    }
+/// Loads every plugin of the chain.
+fn load(
+    engine: &Engine,
+    setups: File,
+    artifacts: Vec<File>,
+    start: &Start,
+) -> anyhow::Result<Chain> {
+    // By place, here and below: all workers share the place at which a file was left.
+    let read = |file: &File, length: u64| -> anyhow::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length)?];
+        file.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes)
+    };
+    let setups: Vec<Setup> = postcard::from_bytes(&read(&setups, start.setups)?)?;
+    let plugins: anyhow::Result<Vec<Loaded>> = setups
+        .iter()
+        .zip(&artifacts)
+        .map(|(setup, artifact)| {
+            let code = read(artifact, setup.artifact)?;
+            Loaded::load(engine, setup, start, setups.len(), &code).map_err(words)
+        })
+        .collect();
+    Ok(Chain::new(plugins?, start.max_output))
+}
 
+impl Worker {
     fn process(&mut self, process: Process) -> Result<Response, Broken> {
         attempt::run(self, process).map(Response::Done)
     }

@@ -8,8 +8,19 @@ use crate::records::{Format, is_one_value, write_compact};
 pub(super) enum NotWritten {
     /// There is no room for it here; a fresh slot may have it.
     Full,
-    /// It is not what the output's format can hold.
+    /// The input's record is not what the output's format can hold.
     Malformed(&'static str),
+    /// What the plugin made is no record of the output's format.
+    NoRecord(&'static str),
+    /// More was made of one record than is allowed.
+    TooMuch,
+}
+
+/// A place in the output to which it can go back.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Mark {
+    written: usize,
+    records: u64,
 }
 
 /// Writes records to the output area in the output's framing.
@@ -18,11 +29,28 @@ pub(super) struct Output<'a> {
     framing: Framing,
     written: usize,
     records: u64,
+    /// Where the output of the record in progress began, and how much it may be.
+    record_start: usize,
+    limit: usize,
 }
 
 impl<'a> Output<'a> {
-    pub fn new(area: &'a mut [u8], framing: Framing) -> Self {
-        Output { area, framing, written: 0, records: 0 }
+    /// `limit` is what may be made of one record, in bytes.
+    pub fn new(area: &'a mut [u8], framing: Framing, limit: u64) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Output { area, framing, written: 0, records: 0, record_start: 0, limit }
+    }
+
+    /// Notes that another record begins.
+    pub fn mark(&mut self) -> Mark {
+        self.record_start = self.written;
+        Mark { written: self.written, records: self.records }
+    }
+
+    /// Takes back what was written since.
+    pub fn back_to(&mut self, mark: Mark) {
+        self.written = mark.written;
+        self.records = mark.records;
     }
 
     pub fn bytes(&self) -> u64 {
@@ -59,8 +87,40 @@ impl<'a> Output<'a> {
             }
             _ => copy(record, room)?,
         };
+        self.end(length)
+    }
+
+    /// Appends what a plugin has made of a record that came from an input of format
+    /// `from`. It has to be one record, so that no plugin can forge a second.
+    pub fn write_made(&mut self, text: &str, from: Format) -> Result<(), NotWritten> {
+        let bytes = text.as_bytes();
+        if self.written - self.record_start + bytes.len() > self.limit {
+            return Err(NotWritten::TooMuch);
+        }
+        let is_json = self.framing != Framing::Lines || from != Format::Ndjson;
+        if is_json && !is_one_value(bytes) {
+            return Err(NotWritten::NoRecord("it is not one JSON value"));
+        }
+        let room = &mut self.area[self.written..];
+        let length = match self.framing {
+            Framing::Lines if is_json => write_compact(bytes, room).ok_or(NotWritten::Full)?,
+            _ => copy(bytes, room)?,
+        };
+        if self.framing == Framing::Lines {
+            if memchr::memchr(b'\n', &room[..length]).is_some() {
+                return Err(NotWritten::NoRecord("it has a line break, and a record is a line"));
+            }
+            if room[..length].trim_ascii().is_empty() {
+                return Err(NotWritten::NoRecord("it is blank, and blank lines are no records"));
+            }
+        }
+        self.end(length)
+    }
+
+    /// Ends a record of this length.
+    fn end(&mut self, length: usize) -> Result<(), NotWritten> {
         let terminator = self.framing.terminator();
-        copy(terminator, &mut room[length..])?;
+        copy(terminator, &mut self.area[self.written + length..])?;
         self.written += length + terminator.len();
         self.records += 1;
         Ok(())

@@ -11,7 +11,7 @@ use crate::wat;
 
 /// A named pipe. Tests open it for reading too, so that they need not wait for the
 /// program to open it.
-fn make_fifo(path: &Path) {
+pub fn make_fifo(path: &Path) {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
 }
 
@@ -160,50 +160,6 @@ fn a_missing_input_is_refused_before_the_others_are_read() {
     let scene = Scene::new();
     scene.file("a.ndjson", "1\n");
     refused(&scene, "a.ndjson b.ndjson", "b.ndjson", "No such file or directory");
-}
-
-#[test]
-fn a_compressed_file_is_refused_with_the_remedy() {
-    let scene = Scene::new();
-    scene.file("a.ndjson.gz", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03");
-    scene.file("a.ndjson.zst", b"\x28\xb5\x2f\xfd\x04\x00");
-    refused(&scene, "a.ndjson.gz", "a.ndjson.gz", "compressed with gzip");
-    refused(&scene, "a.ndjson.zst", "a.ndjson.zst", "zstd -dc FILE | host");
-}
-
-#[test]
-fn a_compressed_stream_is_refused_with_the_remedy() {
-    let scene = Scene::new();
-    let ran = scene.host(&wat::keeps_all()).stdin(b"\x1f\x8b\x08\x00\x00\x00\x00\x00").run();
-    ran.exits(2).writes("").says("cannot read standard input: it is compressed with gzip");
-}
-
-#[test]
-fn a_compressed_stream_is_known_however_slowly_it_comes() {
-    let scene = Scene::new();
-    let path = scene.path("pipe");
-    make_fifo(&path);
-    let child = scene.host(&wat::keeps_all()).arg("pipe").start();
-    let mut pipe = File::options().read(true).write(true).open(&path).unwrap();
-    pipe.write_all(b"\x1f").unwrap();
-    // Gives the program the time to read the one byte; it must not matter.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    // The program may be gone already, with its answer.
-    let _ = pipe.write_all(b"\x8b\x08\x00");
-    drop(pipe);
-    let ended = child.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert!(said.contains("compressed with gzip"), "{said}");
-}
-
-#[test]
-fn exit_code_2_means_that_nothing_was_written() {
-    let scene = Scene::new();
-    scene.file("a.ndjson", "1\n");
-    let host = scene.host(&wat::keeps_all()).args("a.ndjson -");
-    let ran = host.stdin(b"\x1f\x8b\x08\x00\x00\x00\x00\x00").run();
-    ran.says("reading standard input: it is compressed with gzip");
-    assert!(ran.code == 1 || ran.stdout.is_empty(), "exit code {} with output", ran.code);
 }
 
 #[test]

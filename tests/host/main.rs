@@ -9,11 +9,13 @@
 
 mod account;
 mod cli;
+mod compression;
 mod failures;
 mod faults;
 mod formats;
 mod inputs;
 mod limits;
+mod operations;
 mod order;
 mod outputs;
 mod plugins;

@@ -28,6 +28,16 @@ const USUAL: &str = r#"
     (then
       (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
   (i32.const 1024))
+(func $grow_to (param $bytes i32) (result i32)
+  (local $missing i32)
+  (local.set $missing
+    (i32.sub
+      (i32.shr_u (i32.add (local.get $bytes) (i32.const 65535)) (i32.const 16))
+      (memory.size)))
+  (if (i32.gt_s (local.get $missing) (i32.const 0))
+    (then
+      (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
+  (local.get $missing))
 (func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
   (i32.store8 (i32.const 16) (local.get $error))
   (i32.store (i32.const 20) (local.get $value))
@@ -51,6 +61,81 @@ const USUAL: &str = r#"
 
 /// What `rejects` says, as a terminal may see it.
 pub const REASON: &str = r"secret \u{1b}[31mwords\n";
+
+/// A map whose `apply` does this: `$some` and `$none` give the answers, the rest is as in
+/// a filter.
+pub fn map(body: &str) -> String {
+    map_with("", "", body)
+}
+
+/// A map with imports before, and further definitions after, the usual ones.
+pub fn map_with(imports: &str, more: &str, body: &str) -> String {
+    format!(
+        r#"(module
+{imports}
+{USUAL}
+{more}
+(func $some (param $text i32) (param $length i32) (result i32)
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const 1))
+  (i32.store (i32.const 24) (local.get $text))
+  (i32.store (i32.const 28) (local.get $length))
+  (i32.const 16))
+(func $none (result i32)
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const 0))
+  (i32.const 16))
+(func (export "apply") (param $at i32) (param $length i32) (result i32)
+{body}))"#
+    )
+}
+
+/// A flat-map that makes each record so many times.
+pub fn flat_map(times: u32) -> String {
+    flat_map_with(times, "")
+}
+
+/// The same, and then this is done: the list lies at 2048. Its records are short, because
+/// they lie before it.
+pub fn flat_map_with(times: u32, body: &str) -> String {
+    // With up to a thousand elements the list ends before 16 KiB.
+    let list = if times > 10 { 8192 } else { 2048 };
+    flat_map_at(list, times, 0, body)
+}
+
+/// A flat-map that makes each record so many times if it is longer than 100 bytes.
+pub fn flat_map_of_long_ones(times: u32) -> String {
+    flat_map_at(8192, times, 100, "")
+}
+
+fn flat_map_at(list: u32, times: u32, longer_than: u32, body: &str) -> String {
+    format!(
+        r#"(module
+{USUAL}
+(func (export "expand") (param $at i32) (param $length i32) (result i32)
+  (local $times i32)
+  (local $next i32)
+  (local.set $times (i32.const {times}))
+  (if (i32.lt_u (local.get $length) (i32.const {longer_than}))
+    (then (local.set $times (i32.const 1))))
+  (drop (call $grow_to (i32.const {room})))
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const {list}))
+  (i32.store (i32.const 24) (local.get $times))
+  (local.set $next (i32.const {list}))
+  (block $done
+    (loop $more
+      (br_if $done (i32.eqz (local.get $times)))
+      (i32.store (local.get $next) (local.get $at))
+      (i32.store offset=4 (local.get $next) (local.get $length))
+      (local.set $next (i32.add (local.get $next) (i32.const 8)))
+      (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+      (br $more)))
+  {body}
+  (i32.const 16)))"#,
+        room = list + times * 8,
+    )
+}
 
 /// Keeps every record.
 pub fn keeps_all() -> String {
@@ -96,6 +181,10 @@ pub fn takes_all_memory() -> String {
          unreachable",
     )
 }
+
+/// The import through which plugins ask for parameters.
+pub const PARAMS: &str = r#"(import "host:plugin/params@0.1.0" "get"
+  (func $get (param i32) (param i32) (param i32)))"#;
 
 /// The import through which plugins log.
 pub const LOG: &str = r#"(import "host:plugin/log@0.1.0" "write"

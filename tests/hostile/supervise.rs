@@ -64,7 +64,8 @@ pub fn main(arguments: &[&str]) -> ExitCode {
         .output(Output::Path(PathBuf::from(output)))
         .workers(2)
         .range_size(16 << 10)
-        .memory(MEMORY);
+        .memory(MEMORY)
+        .param("name", "value");
     let job = match &attack {
         Some(attack) => job.timeout(Duration::from_millis(attack.timeout)),
         None => job,

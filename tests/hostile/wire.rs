@@ -70,7 +70,7 @@ pub fn packet_with(whole: usize, rest: usize, message: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Debug, Deserialize)]
 pub enum Request {
-    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64 },
+    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64, _plugins: u8 },
     Compile { _length: u64 },
     Start(Start),
     Process(Process),
@@ -92,10 +92,10 @@ pub struct Layout {
 
 #[derive(Copy, Clone, Debug, Deserialize)]
 pub struct Start {
-    pub _abi: u8,
-    pub _artifact: u64,
     pub _memory: u64,
     pub _max_record: u64,
+    pub _max_output: u64,
+    pub _setups: u64,
     pub _after_failure: u8,
     pub framing: u8,
 }
@@ -131,7 +131,7 @@ pub enum Response {
     Locked { layers: u8 },
     Online,
     Done(Done),
-    Compiled { abi: u8, artifact: u64 },
+    Compiled { abi: u8, operation: u8, artifact: u64 },
     Fatal { what: u8, text: String },
 }
 
@@ -167,9 +167,9 @@ pub enum End {
 const TEXT: u64 = 4096;
 const OUTPUT: u64 = TEXT + (64 << 10);
 /// Where the input file lies among the inherited descriptors.
-pub const INPUT_FILE: i32 = 8;
+pub const INPUT_FILE: i32 = 9;
 /// Where the compiled plugin lies.
-pub const ARTIFACT: i32 = 3;
+pub const ARTIFACT: i32 = 8;
 /// Where the slots' memory lies: the input of one, its output, and the other's.
 pub const SLOTS: [i32; 4] = [4, 5, 6, 7];
 

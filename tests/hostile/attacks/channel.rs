@@ -383,7 +383,7 @@ fn online_twice(guard: &str) -> Result<()> {
 
 fn compiled_by_a_worker(guard: &str) -> Result<()> {
     let greeted = online(guard)?;
-    greeted.wire.say(&Response::Compiled { abi: 0, artifact: 1 })?;
+    greeted.wire.say(&Response::Compiled { abi: 0, operation: 0, artifact: 1 })?;
     silence()
 }
 
@@ -593,6 +593,6 @@ fn compiled(guard: &str, artifact: &[u8]) -> Result<()> {
     let greeted = Greeted::greet(guard)?;
     File::options().write(true).open("/proc/self/fd/4")?.write_all(artifact)?;
     let claimed = artifact.len().max(1) as u64;
-    greeted.wire.say(&Response::Compiled { abi: 0, artifact: claimed })?;
+    greeted.wire.say(&Response::Compiled { abi: 0, operation: 0, artifact: claimed })?;
     silence()
 }

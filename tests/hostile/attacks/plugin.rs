@@ -30,6 +30,9 @@ pub const ATTACKS: &[Attack] = &[
     attack("log-outside-of-memory", log_outside_of_memory, SetAside("trap")),
     attack("rejects-with-the-record", rejects_with_the_record, SetAside("rejected")),
     attack("rejects-without-end", rejects_without_end, SetAside("rejected")),
+    attack("recursion-through-allocation", recursion_through_allocation, SetAside("trap")),
+    attack("output-bomb", output_bomb, SetAside("output")),
+    attack("forged-record", forged_record, SetAside("output")),
     attack("answers-nonsense", || at_marks("(return (i32.const -4))"), SetAside("trap")),
 ];
 
@@ -115,6 +118,79 @@ fn log_flood() -> String {
 
 fn log_outside_of_memory() -> String {
     at_marks_with(LOG, "", "(call $log (i32.const 0) (i32.const -16) (i32.const 64))")
+}
+
+/// Asks for a parameter, whose value it has to make room for, for which it asks for a
+/// parameter.
+fn recursion_through_allocation() -> String {
+    let mark = crate::MARK;
+    format!(
+        r#"(module
+(import "host:plugin/params@0.1.0" "get" (func $get (param i32 i32 i32)))
+(memory (export "memory") 16)
+(data (i32.const 32) "name")
+(global $deep (mut i32) (i32.const 0))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+  (if (global.get $deep) (then (call $get (i32.const 32) (i32.const 4) (i32.const 48))))
+  (i32.const 65536))
+(func (export "keep") (param $at i32) (param $length i32) (result i32)
+  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark}))
+    (then
+      (global.set $deep (i32.const 1))
+      (call $get (i32.const 32) (i32.const 4) (i32.const 48))))
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const 1))
+  (i32.const 16)))"#
+    )
+}
+
+/// A map that answers with the record, or at the marked ones does this instead.
+fn map(action: &str) -> String {
+    let mark = crate::MARK;
+    format!(
+        r#"(module
+(memory (export "memory") 16)
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+(func (export "apply") (param $at i32) (param $length i32) (result i32)
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const 1))
+  (i32.store (i32.const 24) (local.get $at))
+  (i32.store (i32.const 28) (local.get $length))
+  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark})) (then {action}))
+  (i32.const 16)))"#
+    )
+}
+
+/// Makes two lines of one record.
+fn forged_record() -> String {
+    map("(i32.store8 (i32.add (local.get $at) (i32.const 10)) (i32.const 10))")
+}
+
+/// A list of 4,096 texts, all of them the same 512 KiB: 2 GiB.
+fn output_bomb() -> String {
+    let mark = crate::MARK;
+    format!(
+        r#"(module
+(memory (export "memory") 16)
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+(func (export "expand") (param $at i32) (param $length i32) (result i32)
+  (local $next i32)
+  (i32.store (i32.const 16) (i32.const 0))
+  (i32.store (i32.const 20) (i32.const 1024))
+  (i32.store (i32.const 24) (i32.const 1))
+  (i32.store (i32.const 1024) (local.get $at))
+  (i32.store (i32.const 1028) (local.get $length))
+  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark}))
+    (then
+      (i32.store (i32.const 24) (i32.const 4096))
+      (local.set $next (i32.const 1024))
+      (loop $more
+        (i32.store (local.get $next) (i32.const 131072))
+        (i32.store offset=4 (local.get $next) (i32.const 524288))
+        (local.set $next (i32.add (local.get $next) (i32.const 8)))
+        (br_if $more (i32.lt_u (local.get $next) (i32.const 33792))))))
+  (i32.const 16)))"#
+    )
 }
 
 /// The whole record is the reason: private data in a message.

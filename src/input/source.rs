@@ -1,0 +1,209 @@
+//! The bytes of a stream: as they come, or decompressed on their way. What is compressed
+//! is known by its first bytes, not by its name.
+
+use std::fs::File;
+use std::io::{self, BufReader, Chain, Cursor, Read};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use flate2::bufread::MultiGzDecoder;
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Bytes of a compressed stream that are read at once.
+const PACKED: usize = 128 << 10;
+/// So many bytes tell a compressed stream.
+const MAGIC: usize = 4;
+
+/// What a stream is compressed with.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Compression {
+    /// RFC 1952, one member or several.
+    Gzip,
+    /// RFC 8878, one frame or several, without a dictionary.
+    Zstd,
+}
+
+impl Compression {
+    /// Tells by the first bytes.
+    pub fn of(first: &[u8]) -> Option<Compression> {
+        match first {
+            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+            // A frame that is to be passed over may come first.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+
+    /// Tells whether a file is compressed; it is read from its start by place.
+    pub fn of_file(file: &File) -> io::Result<Option<Compression>> {
+        use std::os::unix::fs::FileExt as _;
+        let mut first = [0; MAGIC];
+        let read = file.read_at(&mut first, 0)?;
+        Ok(Compression::of(&first[..read]))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
+
+/// A stream that can be waited for.
+#[derive(Copy, Clone)]
+pub(super) struct Raw<'a> {
+    file: &'a File,
+    /// Readable once nobody wants the stream any more.
+    stop: &'a OwnedFd,
+}
+
+impl Raw<'_> {
+    /// Waits until the stream can be read (true), the time is up (false), or nobody
+    /// wants it any more (an error, see [`Raw::is_stopped`]).
+    pub fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: limit.as_secs() as i64,
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        let mut fds =
+            [PollFd::new(self.file, PollFlags::IN), PollFd::new(self.stop, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, limit.as_ref()) {
+                Ok(_) if !fds[1].revents().is_empty() => return Err(io::ErrorKind::Other.into()),
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Whether nobody wants the stream any more.
+    pub fn is_stopped(&self) -> bool {
+        let mut fds = [PollFd::new(self.stop, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    }
+}
+
+impl Raw<'_> {
+    /// Waits for bytes and appends as many as there is room for; gives how many.
+    fn append(self, into: &mut Vec<u8>) -> io::Result<usize> {
+        self.patiently(|file| rustix::io::read(file, spare_capacity(into)))
+    }
+
+    fn patiently(
+        self,
+        mut read: impl FnMut(&File) -> rustix::io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            self.wait(None)?;
+            match read(self.file) {
+                Ok(read) => return Ok(read),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.patiently(|file| rustix::io::read(file, &mut *buffer))
+    }
+}
+
+type Packed<'a> = BufReader<Chain<Cursor<Vec<u8>>, Raw<'a>>>;
+
+enum Decoder<'a> {
+    Gzip(Box<MultiGzDecoder<Packed<'a>>>),
+    Zstd(zstd::stream::read::Decoder<'static, Packed<'a>>),
+}
+
+/// Gives the bytes of a stream.
+pub(super) struct Bytes<'a> {
+    raw: Raw<'a>,
+    /// The first bytes, until it is known what they are.
+    first: Vec<u8>,
+    decoder: Option<(Compression, Decoder<'a>)>,
+    begun: bool,
+}
+
+impl<'a> Bytes<'a> {
+    /// `stop` becomes readable once nobody wants the stream any more.
+    pub fn new(file: &'a File, stop: &'a OwnedFd) -> Bytes<'a> {
+        Bytes { raw: Raw { file, stop }, first: Vec::new(), decoder: None, begun: false }
+    }
+
+    /// The stream below, compressed or not.
+    pub fn raw(&self) -> Raw<'a> {
+        self.raw
+    }
+
+    /// Whether waiting for the stream below says when there is more here.
+    pub fn can_wait(&self) -> bool {
+        self.decoder.is_none()
+    }
+
+    /// Waits for bytes, at most `most`, and appends them; gives how many, 0 at the end.
+    pub fn read(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        if !self.begun {
+            self.begin()?;
+        }
+        let held = into.len();
+        if !self.first.is_empty() {
+            into.append(&mut self.first);
+            return Ok(into.len() - held);
+        }
+        let Some((compression, decoder)) = &mut self.decoder else {
+            into.reserve(most);
+            return self.raw.append(into);
+        };
+        into.resize(held + most, 0);
+        let room = &mut into[held..];
+        let read = match decoder {
+            Decoder::Gzip(decoder) => decoder.read(room),
+            Decoder::Zstd(decoder) => decoder.read(room),
+        };
+        into.truncate(held + *read.as_ref().unwrap_or(&0));
+        read.map_err(|error| explain(*compression, &error))
+    }
+
+    /// Reads as much as tells what the stream is.
+    fn begin(&mut self) -> io::Result<()> {
+        self.begun = true;
+        let mut first = [0; MAGIC];
+        while self.first.len() < MAGIC {
+            let read = self.raw.read(&mut first[..MAGIC - self.first.len()])?;
+            if read == 0 {
+                break;
+            }
+            self.first.extend_from_slice(&first[..read]);
+        }
+        let Some(compression) = Compression::of(&self.first) else { return Ok(()) };
+        let first = Cursor::new(std::mem::take(&mut self.first));
+        let packed = BufReader::with_capacity(PACKED, first.chain(self.raw));
+        let decoder = match compression {
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(packed))),
+            Compression::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(packed)?),
+        };
+        self.decoder = Some((compression, decoder));
+        Ok(())
+    }
+}
+
+/// A decoder's error in words.
+fn explain(compression: Compression, error: &io::Error) -> io::Error {
+    let name = compression.name();
+    let text = error.to_string();
+    io::Error::other(if error.kind() == io::ErrorKind::UnexpectedEof {
+        format!("it is compressed with {name} and ends in the middle of that")
+    } else if text.to_lowercase().contains("dictionary") {
+        format!("it is compressed with {name} and a dictionary, which is not supported")
+    } else {
+        format!("it is compressed with {name}, and that is damaged: {text}")
+    })
+}

@@ -1,0 +1,57 @@
+//! Where output goes: a file as it is, or through a compressor that its name asks for.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use flate2::write::GzEncoder;
+
+/// A file that is being written.
+pub(super) enum Writer {
+    Plain(File),
+    Gzip(GzEncoder<File>),
+    Zstd(zstd::stream::write::Encoder<'static, File>),
+    /// A compressed stream that has come to its end.
+    Finished,
+}
+
+impl Writer {
+    /// For a file that is to have this name: `.gz` and `.zst` are compressed.
+    pub fn new(file: File, path: &Path) -> io::Result<Writer> {
+        Ok(match path.extension().and_then(|end| end.to_str()) {
+            Some("gz") => Writer::Gzip(GzEncoder::new(file, flate2::Compression::default())),
+            Some("zst" | "zstd") => {
+                let mut encoder = zstd::stream::write::Encoder::new(file, 0)?;
+                encoder.include_checksum(true)?;
+                Writer::Zstd(encoder)
+            }
+            _ => Writer::Plain(file),
+        })
+    }
+
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Writer::Plain(file) => file.write_all(bytes),
+            Writer::Gzip(encoder) => encoder.write_all(bytes),
+            Writer::Zstd(encoder) => encoder.write_all(bytes),
+            Writer::Finished => Err(io::Error::other("the output was closed before")),
+        }
+    }
+
+    /// Ends a compressed stream.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match std::mem::replace(self, Writer::Finished) {
+            Writer::Plain(file) => *self = Writer::Plain(file),
+            Writer::Gzip(encoder) => *self = Writer::Plain(encoder.finish()?),
+            Writer::Zstd(encoder) => *self = Writer::Plain(encoder.finish()?),
+            Writer::Finished => {}
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Writer")
+    }
+}
