@@ -12,6 +12,8 @@ environment variable HOST_WITHOUT whether it is there. The copy is built once. T
 * without the variable every attack has to be fended off, as in the program itself;
 * with a defence taken out its attacks have to succeed, in the way that `then` describes.
 
+What is tested best where a user looks is a test of another suite: `host::failures::NAME`.
+
 Exit code 0: everything was as it should be. 1: something was not, and is named.
 Standard library only. The target directory is the project's, or CARGO_TARGET_DIR.
 """
@@ -45,6 +47,8 @@ HANG = 40
 GIVE_UP = 600
 # Most attacks wait for something, so several go on at once for each core.
 AT_ONCE = 16 * (os.cpu_count() or 1)
+# Tests of these can be attacks; but for the first, named with the suite: host::module::test.
+SUITES = ["hostile", "host", "sandbox"]
 # Characters of a verdict that are shown.
 SHOWN = 100
 
@@ -296,9 +300,12 @@ def place_of(text: str, edit: Edit) -> int:
     return text.index(edit.old)
 
 
-def build(copy: Path) -> Path:
-    """Builds the copy's attacks; what it depends on was built for the project already."""
-    command = ["cargo", "test", "--release", "--no-run", "--test", "hostile"]
+def build(copy: Path) -> dict[str, Path]:
+    """Builds the copy's suites and gives the program of each; what they depend on was built for
+    the project already."""
+    command = ["cargo", "test", "--release", "--no-run"]
+    for suite in SUITES:
+        command += ["--test", suite]
     command += ["--message-format=json", "--manifest-path", str(copy / "Cargo.toml")]
     environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
     built = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
@@ -306,11 +313,16 @@ def build(copy: Path) -> Path:
     if built.returncode != 0:
         said = [m["message"]["rendered"] for m in messages if m["reason"] == "compiler-message"]
         raise Mistake("".join(said) + f"\nThe edited copy in {copy} does not build: see above.")
-    for message in messages:
-        is_binary = message["reason"] == "compiler-artifact" and message["executable"]
-        if is_binary and message["target"]["name"] == "hostile":
-            return Path(message["executable"])
-    raise Mistake("cargo did not say where it put the attacks")
+    programs = {
+        message["target"]["name"]: Path(message["executable"])
+        for message in messages
+        if message["reason"] == "compiler-artifact"
+        and message["executable"]
+        and "test" in message["target"]["kind"]
+    }
+    if not set(SUITES) <= set(programs):
+        raise Mistake(f"cargo built {listed(programs)}, not {listed(SUITES)}")
+    return programs
 
 
 # ---------------------------------------------------------------- running attacks
@@ -321,14 +333,51 @@ def list_attacks(binary: Path) -> list[str]:
     return listing.stdout.split()
 
 
-def run(binary: Path, attacks: list[str], without: list[str], hang: int | None) -> dict:
-    """Runs attacks in one go and gives a verdict on each."""
+def run(
+    suites: dict[str, Path], attacks: list[str], without: list[str], hang: int | None
+) -> dict[str, Verdict]:
+    """Runs attacks and gives a verdict on each."""
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     if without:
         environment[VARIABLE] = ",".join(without)
     if hang is not None:
         environment["HOSTILE_HANG"] = str(hang)
-    command = [binary, "--exact", *attacks]
+    own = [attack for attack in attacks if "::" not in attack]
+    verdicts = drive(suites["hostile"], own, environment) if own else {}
+    for attack in attacks:
+        if attack not in own:
+            suite, test = attack.split("::", 1)
+            verdicts[attack] = run_test(suites[suite], test, environment)
+    return verdicts
+
+
+def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
+    """Runs one test of another suite."""
+    command = [program, "--exact", test]
+    try:
+        ran = subprocess.run(
+            command,
+            env=environment | {"RUST_BACKTRACE": "0"},
+            cwd=COPY,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=GIVE_UP,
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(False, f"it takes longer than {GIVE_UP} s")
+    if "running 1 test" not in ran.stdout:
+        return Verdict(False, "there is no such test")
+    if ran.returncode == 0:
+        return Verdict(True, "the test passes")
+    # What stands behind the place of the panic.
+    said = re.search(r"panicked at [^\n]*\n(.*?)\n(?:note: |\n)", ran.stdout, re.DOTALL)
+    return Verdict(False, said[1].strip() if said else ran.stdout.strip())
+
+
+def drive(program: Path, attacks: list[str], environment: dict[str, str]) -> dict[str, Verdict]:
+    """Runs attacks of this suite in one go."""
+    command = [program, "--exact", *attacks]
     try:
         ran = subprocess.run(
             command,
@@ -363,13 +412,13 @@ def parse(output: str, attacks: list[str]) -> dict[str, Verdict]:
     }
 
 
-def attack_without(binary: Path, defence: Defence, row: Row) -> None:
+def attack_without(suites: dict[str, Path], defence: Defence, row: Row) -> None:
     """Runs an attack with its defence taken out, and notes what is not as it should be."""
     if defence.unless and re.search(defence.unless, row.with_it.line()):
         row.not_tried = True
         return
     without = [defence.name, *defence.also[row.attack]]
-    verdict = run(binary, [row.attack], without, defence.hang)[row.attack]
+    verdict = run(suites, [row.attack], without, defence.hang)[row.attack]
     end_leftovers(verdict)
     row.without_it = verdict
     then = defence.then[row.attack]
@@ -394,12 +443,12 @@ def end_leftovers(verdict: Verdict) -> None:
             pass  # It is gone, or not ours.
 
 
-def make_rows(binary: Path, plan: Plan) -> list[Row]:
+def make_rows(suites: dict[str, Path], plan: Plan) -> list[Row]:
     """Runs everything."""
     owners = {attack: defence for defence in plan.defences for attack in defence.attacks}
     attacks = [*owners, *plan.exceptions]
     say(f"running {len(attacks)} attacks with all defences")
-    with_all = run(binary, attacks, [], None)
+    with_all = run(suites, attacks, [], None)
     rows = []
     for attack, verdict in with_all.items():
         row = Row(attack, owners[attack].name if attack in owners else "-", verdict)
@@ -409,7 +458,7 @@ def make_rows(binary: Path, plan: Plan) -> list[Row]:
     say(f"running {len(owners)} attacks without their defence, {AT_ONCE} at once")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         tasks = [
-            pool.submit(attack_without, binary, owners[row.attack], row)
+            pool.submit(attack_without, suites, owners[row.attack], row)
             for row in rows
             if row.attack in owners
         ]
@@ -437,13 +486,14 @@ def check_completeness(plan: Plan, attacks: list[str], readme: str) -> list[str]
     trouble += [
         f"{attack}: {DEFENCES} has it, but there is no such attack"
         for attack in sorted(planned - set(attacks))
+        if "::" not in attack
     ]
     # The README speaks of a family of attacks as `call-NAME`.
     told = [name.replace("NAME", "*") for name in re.findall(r"`([\w-]+)`", readme)]
     trouble += [
         f"{attack}: not in {README}"
-        for attack in attacks
-        if not any(fnmatchcase(attack, name) for name in told)
+        for attack in sorted(planned | set(attacks))
+        if not any(fnmatchcase(attack.rsplit("::", 1)[-1], name) for name in told)
     ]
     return trouble
 
@@ -485,15 +535,15 @@ def main(words: list[str]) -> int:
     copy_source(COPY)
     edits = [edit for defence in plan.defences for edit in defence.edits]
     apply_edits(COPY, own_edits() + edits)
-    binary = build(COPY)
-    attacks = list_attacks(binary)
+    suites = build(COPY)
+    attacks = list_attacks(suites["hostile"])
     plan = expanded(plan, attacks)
     check_names(plan)
     trouble = check_completeness(plan, attacks, (ROOT / README).read_text())
     part = chosen(plan, words)
     if not part.defences and not part.exceptions:
         raise Mistake(f"no defence and no attack has {' or '.join(words)} in its name")
-    rows = make_rows(binary, part)
+    rows = make_rows(suites, part)
     print_table(part, rows)
     trouble += [f"{row.attack}: {text}" for row in rows for text in row.trouble]
     for text in trouble:
