@@ -67,3 +67,28 @@ impl Call {
         ok && result.err == Some(Type::String)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wit_parser::WorldItem;
+
+    use super::*;
+
+    #[test]
+    fn the_contract_in_the_repository_is_the_one_that_is_kept() {
+        let mut resolve = Resolve::default();
+        resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wit")).unwrap();
+        assert_eq!(resolve.worlds.len(), CALLS.len());
+        for (_, world) in &resolve.worlds {
+            let mut exports = world.exports.iter();
+            let (key, item) = exports.next().unwrap();
+            let name = resolve.name_world_key(key);
+            let call = CALLS.iter().find(|call| call.export == name).unwrap();
+            let WorldItem::Function(function) = item else { panic!("{name} is no function") };
+            assert!(call.gives(&resolve, function.result), "{name}");
+            assert_eq!(function.params.len(), 1, "{name}");
+            assert_eq!(function.params[0].ty, Type::String, "{name}");
+            assert!(exports.next().is_none(), "{} exports more", world.name);
+        }
+    }
+}
