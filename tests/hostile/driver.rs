@@ -423,8 +423,14 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
     // At the end of a job a worker that takes long to go is ended: no replacement.
     let [end, rest @ ..] = &seen.ends[..] else { bail!("no worker ended badly") };
     ensure!(rest.iter().all(|end| end == ENDED), "other workers ended badly too: {ends}");
-    ensure!(reasons.iter().any(|reason| end.contains(reason)), "the reason given was: {end}");
+    ensure!(reasons.iter().any(|reason| says(end, reason)), "the reason given was: {end}");
     Ok(format!("replaced: {end}"))
+}
+
+/// Whether a text has these words in it; a number at their end must end there, too.
+fn says(text: &str, words: &str) -> bool {
+    let digit = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    text.match_indices(words).any(|(at, _)| !digit(&text[at + words.len()..]))
 }
 
 /// The repository's path, to be left out of what is printed.

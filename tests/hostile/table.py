@@ -22,7 +22,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -419,7 +418,6 @@ def attack_without(suites: dict[str, Path], defence: Defence, row: Row) -> None:
         return
     without = [defence.name, *defence.also[row.attack]]
     verdict = run(suites, [row.attack], without, defence.hang)[row.attack]
-    end_leftovers(verdict)
     row.without_it = verdict
     then = defence.then[row.attack]
     if verdict.passed:
@@ -429,18 +427,6 @@ def attack_without(suites: dict[str, Path], defence: Defence, row: Row) -> None:
             f"without {' and '.join(without)} it should have succeeded like this:"
             f"\n    {then}\nbut what came of it is:\n    {verdict.line()}"
         )
-
-
-def end_leftovers(verdict: Verdict) -> None:
-    """Ends what a supervisor left running, if that is how an attack succeeded."""
-    left = re.search(r"processes are left: ([\d, ]+)", verdict.text)
-    for pid in left[1].split(", ") if left else []:
-        try:
-            # Only what was started with a defence taken out, and so by this program.
-            if f"{VARIABLE}=".encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                os.kill(int(pid), signal.SIGKILL)
-        except OSError:
-            pass  # It is gone, or not ours.
 
 
 def make_rows(suites: dict[str, Path], plan: Plan) -> list[Row]:
