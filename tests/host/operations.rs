@@ -134,6 +134,41 @@ fn a_record_that_fails_half_way_leaves_nothing() {
 }
 
 #[test]
+fn components_do_the_same() {
+    let text: String = (0..500).map(|number| format!("{number}\n")).collect();
+    let shorter = wat::map("(call $some (local.get $at) (i32.const 1))");
+    let nothing = wat::map("(call $none)");
+    let words = wat::map(WORDS);
+    let rejects = wat::map("(call $rejected)");
+    for (module, export, ok) in [
+        (shorter, "apply", "(option string)"),
+        (nothing, "apply", "(option string)"),
+        (words, "apply", "(option string)"),
+        (rejects, "apply", "(option string)"),
+        (wat::flat_map(3), "expand", "(list string)"),
+        (wat::flat_map(0), "expand", "(list string)"),
+    ] {
+        let arguments = "--from ndjson --on-error skip --workers 2 --range-size 300";
+        let wanted = over(&module, arguments, &text);
+        let ran = over(&wat::component(&module, export, ok), arguments, &text);
+        ran.exits(wanted.code).writes(&wanted.stdout);
+        let counts = |ran: &Ran| {
+            ["kept", "dropped", "rejected", "output"].map(|what| ran.account().count(what))
+        };
+        assert_eq!(counts(&ran), counts(&wanted));
+    }
+}
+
+#[test]
+fn a_component_that_makes_too_much_fails_its_record() {
+    let module = wat::flat_map_of_long_ones(100_000);
+    let plugin = wat::component(&module, "expand", "(list string)");
+    let text = format!("1\n{}\n2\n", "x".repeat(999));
+    let ran = over(&plugin, "--from ndjson --on-error skip --max-output 64KiB", &text);
+    ran.exits(4).writes("1\n2\n").account().holds(&[("kept", 2), ("skipped", 1)]);
+}
+
+#[test]
 fn rejections_and_traps_name_the_record_as_in_a_filter() {
     for (action, kind) in [("(call $rejected)", "was rejected"), ("unreachable", "trap")] {
         let plugin = wat::map(&format!(

@@ -137,6 +137,19 @@ fn flat_map_at(list: u32, times: u32, longer_than: u32, body: &str) -> String {
     )
 }
 
+/// A component around a module that imports nothing: its export has this type.
+pub fn component(module: &str, export: &str, ok: &str) -> String {
+    let module = module.strip_prefix("(module").unwrap();
+    format!(
+        r#"(component
+(core module $m {module}
+(core instance $i (instantiate $m))
+(func (export "{export}") (param "record" string) (result (result {ok} (error string)))
+  (canon lift (core func $i "{export}") (memory $i "memory")
+    (realloc (func $i "cabi_realloc")))))"#
+    )
+}
+
 /// Keeps every record.
 pub fn keeps_all() -> String {
     filter("(call $yes)")

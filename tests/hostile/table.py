@@ -256,6 +256,14 @@ def copy_source(to: Path) -> None:
             shutil.copy2(source, to / name)
 
 
+def rename(copy: Path) -> None:
+    """Gives the copy a version of its own: otherwise cargo, which shares the target directory,
+    takes what is built of the copy for what is built of the project."""
+    manifest = copy / "Cargo.toml"
+    version = re.compile(r'^version = "(.*)"$', re.MULTILINE)
+    manifest.write_text(version.sub(r'version = "\1-without"', manifest.read_text(), count=1))
+
+
 def own_edits() -> list[Edit]:
     """Workers start with an empty environment: this lets them keep the variable."""
     kept = f'.envs(std::env::vars_os().filter(|(name, _)| name == "{VARIABLE}"))'
@@ -521,6 +529,7 @@ def main(words: list[str]) -> int:
     copy_source(COPY)
     edits = [edit for defence in plan.defences for edit in defence.edits]
     apply_edits(COPY, own_edits() + edits)
+    rename(COPY)
     suites = build(COPY)
     attacks = list_attacks(suites["hostile"])
     plan = expanded(plan, attacks)
