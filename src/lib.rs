@@ -29,6 +29,7 @@
 
 mod account;
 mod compile;
+mod compression;
 mod descriptors;
 mod error;
 mod event;

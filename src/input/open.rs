@@ -3,11 +3,11 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::From;
-use super::source::Compression;
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::job::Input;
 use crate::range::InputId;
@@ -139,10 +139,11 @@ impl Opened {
 
 /// What a name says about the contents, compressed or not: `ndjson` for `a.ndjson.gz`.
 fn inner_extension(path: &Path) -> Option<&str> {
-    match path.extension().and_then(|end| end.to_str()) {
-        Some("gz" | "zst" | "zstd") => Path::new(path.file_stem()?).extension()?.to_str(),
-        other => other,
-    }
+    let inner = match Compression::of_name(path) {
+        Some(_) => Path::new(path.file_stem()?),
+        None => path,
+    };
+    inner.extension()?.to_str()
 }
 
 fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
@@ -166,7 +167,9 @@ fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
         return Ok((Kind::Stream(file), identity));
     }
     // What is compressed has to be read from its beginning to its end.
-    if Compression::of_file(&file).map_err(unreadable)?.is_some() {
+    let mut first = [0; Compression::MAGIC];
+    let read = file.read_at(&mut first, 0).map_err(unreadable)?;
+    if Compression::of_bytes(&first[..read]).is_some() {
         return Ok((Kind::Stream(file), identity));
     }
     if *regular as usize == MAX_INHERITED {

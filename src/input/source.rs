@@ -11,48 +11,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::compression::Compression;
+
 /// Bytes of a compressed stream that are read at once.
 const PACKED: usize = 128 << 10;
-/// So many bytes tell a compressed stream.
-const MAGIC: usize = 4;
-
-/// What a stream is compressed with.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Compression {
-    /// RFC 1952, one member or several.
-    Gzip,
-    /// RFC 8878, one frame or several, without a dictionary.
-    Zstd,
-}
-
-impl Compression {
-    /// Tells by the first bytes.
-    pub fn of(first: &[u8]) -> Option<Compression> {
-        match first {
-            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
-            // A frame that is to be passed over may come first.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
-            _ => None,
-        }
-    }
-
-    /// Tells whether a file is compressed; it is read from its start by place.
-    pub fn of_file(file: &File) -> io::Result<Option<Compression>> {
-        use std::os::unix::fs::FileExt as _;
-        let mut first = [0; MAGIC];
-        let read = file.read_at(&mut first, 0)?;
-        Ok(Compression::of(&first[..read]))
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Compression::Gzip => "gzip",
-            Compression::Zstd => "zstd",
-        }
-    }
-}
-
 /// A stream that can be waited for.
 #[derive(Copy, Clone)]
 pub(super) struct Raw<'a> {
@@ -175,15 +137,16 @@ impl<'a> Bytes<'a> {
     /// Reads as much as tells what the stream is.
     fn begin(&mut self) -> io::Result<()> {
         self.begun = true;
-        let mut first = [0; MAGIC];
-        while self.first.len() < MAGIC {
-            let read = self.raw.read(&mut first[..MAGIC - self.first.len()])?;
+        let mut first = [0; Compression::MAGIC];
+        while self.first.len() < first.len() {
+            let rest = &mut first[self.first.len()..];
+            let read = self.raw.read(rest)?;
             if read == 0 {
                 break;
             }
-            self.first.extend_from_slice(&first[..read]);
+            self.first.extend_from_slice(&rest[..read]);
         }
-        let Some(compression) = Compression::of(&self.first) else { return Ok(()) };
+        let Some(compression) = Compression::of_bytes(&self.first) else { return Ok(()) };
         let first = Cursor::new(std::mem::take(&mut self.first));
         let packed = BufReader::with_capacity(PACKED, first.chain(self.raw));
         let decoder = match compression {

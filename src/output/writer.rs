@@ -6,6 +6,8 @@ use std::path::Path;
 
 use flate2::write::GzEncoder;
 
+use crate::compression::Compression;
+
 /// A file that is being written.
 pub(super) enum Writer {
     Plain(File),
@@ -16,16 +18,18 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    /// For a file that is to have this name: `.gz` and `.zst` are compressed.
+    /// For a file that is to have this name.
     pub fn new(file: File, path: &Path) -> io::Result<Writer> {
-        Ok(match path.extension().and_then(|end| end.to_str()) {
-            Some("gz") => Writer::Gzip(GzEncoder::new(file, flate2::Compression::default())),
-            Some("zst" | "zstd") => {
+        Ok(match Compression::of_name(path) {
+            Some(Compression::Gzip) => {
+                Writer::Gzip(GzEncoder::new(file, flate2::Compression::default()))
+            }
+            Some(Compression::Zstd) => {
                 let mut encoder = zstd::stream::write::Encoder::new(file, 0)?;
                 encoder.include_checksum(true)?;
                 Writer::Zstd(encoder)
             }
-            _ => Writer::Plain(file),
+            None => Writer::Plain(file),
         })
     }
 

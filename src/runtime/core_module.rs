@@ -86,8 +86,7 @@ fn log_write(mut caller: Caller<'_, Guest>, level: u32, at: u32, length: u32) ->
             return Err(Error::msg(format!("`log` was called with the unknown level {other}")));
         }
     };
-    let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
-    let memory = memory.ok_or_else(|| Error::msg("the module exports no memory"))?;
+    let memory = memory_of(&mut caller)?;
     let (bytes, guest) = memory.data_and_store_mut(&mut caller);
     let text = read_text(bytes, at, length)?;
     guest.log(level, &text);
@@ -96,15 +95,13 @@ fn log_write(mut caller: Caller<'_, Guest>, level: u32, at: u32, length: u32) ->
 
 /// `get(name) -> option<string>`: the answer is written to where `result` says.
 fn params_get(mut caller: Caller<'_, Guest>, at: u32, length: u32, result: u32) -> Result<()> {
-    let export = |caller: &mut Caller<'_, Guest>, name: &str| caller.get_export(name);
-    let memory = export(&mut caller, MEMORY).and_then(wasmtime::Extern::into_memory);
-    let memory = memory.ok_or_else(|| Error::msg("the module exports no memory"))?;
+    let memory = memory_of(&mut caller)?;
     let params = caller.data().params();
     let name = stretch(memory.data(&caller), at, length)?;
     let value = std::str::from_utf8(name).ok().and_then(|name| params.get(name));
     let mut words = [0, 0, 0];
     if let Some(value) = value {
-        let realloc = export(&mut caller, REALLOC).and_then(wasmtime::Extern::into_func);
+        let realloc = caller.get_export(REALLOC).and_then(wasmtime::Extern::into_func);
         let realloc = realloc.ok_or_else(|| Error::msg("the module exports no `cabi_realloc`"))?;
         let realloc = realloc.typed::<(u32, u32, u32, u32), u32>(&caller)?;
         let length = u32::try_from(value.len())?;
@@ -114,6 +111,12 @@ fn params_get(mut caller: Caller<'_, Guest>, at: u32, length: u32, result: u32) 
     }
     let bytes: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
     Ok(memory.write(&mut caller, result as usize, &bytes)?)
+}
+
+/// The memory of the module that calls.
+fn memory_of(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
+    let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
+    memory.ok_or_else(|| Error::msg("the module exports no memory"))
 }
 
 /// A stretch of a plugin's memory.

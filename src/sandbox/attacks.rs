@@ -5,16 +5,25 @@
 #![allow(unsafe_code, reason = "an attacker does not ask the type system")]
 
 use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::path::Path;
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
 use super::{Layer, Layers, Plan, Policy, WorkerDescriptors, enter, seal};
+use calls::{
+    EXECUTE, GROWS_DOWN, PAGE, PRIVATE, READ_WRITE, SHARED, call, error, map, number_of, own_code,
+};
+#[cfg(target_arch = "x86_64")]
+use calls::{X32, getpid_in_32_bits};
 use forbidden::{FORBIDDEN, LOADING_ONLY};
 
-/// The calls that are tried; `tests/hostile` tries them in a real worker.
+// What is tried here is tried by `tests/hostile` in a real worker.
+#[path = "../../tests/hostile/attacks/calls.rs"]
+mod calls;
 #[path = "../../tests/hostile/attacks/forbidden.rs"]
 mod forbidden;
 
@@ -69,14 +78,6 @@ fn attack(layers: Layers, stage: Stage, attack: impl FnOnce() -> i32) -> End {
     }
 }
 
-/// Makes a system call and gives its error number, or 0.
-fn call(number: i64, arguments: [u64; 6]) -> i32 {
-    let [a, b, c, d, e, f] = arguments;
-    // SAFETY: whatever it does, it does to a child process that is about to end.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
-    if result < 0 { std::io::Error::last_os_error().raw_os_error().unwrap_or(254) } else { 0 }
-}
-
 const SECCOMP: Layers = Layers::FLOOR;
 
 #[test]
@@ -121,27 +122,16 @@ fn descriptors_are_good_for_one_thing_each() {
     assert_eq!(on(libc::SYS_recvmsg, DESCRIPTORS.responses), End::Killed);
 }
 
-const PAGE: u64 = 4096;
-const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-const EXEC: u64 = libc::PROT_EXEC as u64;
-const PRIVATE: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as u64;
-const GROWSDOWN: u64 = libc::MAP_GROWSDOWN as u64;
-
-fn map(protection: u64, flags: u64, length: u64) -> i32 {
-    call(libc::SYS_mmap, [0, length, protection, flags, u64::MAX, 0])
-}
-
 #[test]
 fn nothing_becomes_executable_while_a_plugin_runs() {
-    let own = call as *const () as u64 & !(PAGE - 1);
+    let own = own_code();
     let second = |what: fn(u64) -> i32| attack(SECCOMP, Stage::Second, || what(own));
     assert_eq!(second(|_| map(READ_WRITE, PRIVATE, PAGE)), End::Success);
-    assert_eq!(second(|_| map(READ_WRITE | EXEC, PRIVATE, PAGE)), End::Killed);
-    assert_eq!(second(|_| map(EXEC, PRIVATE, PAGE)), End::Killed);
-    let protect = |own| call(libc::SYS_mprotect, [own, PAGE, READ_WRITE | EXEC, 0, 0, 0]);
+    assert_eq!(second(|_| map(READ_WRITE | EXECUTE, PRIVATE, PAGE)), End::Killed);
+    assert_eq!(second(|_| map(EXECUTE, PRIVATE, PAGE)), End::Killed);
+    let protect = |own| call(libc::SYS_mprotect, [own, PAGE, READ_WRITE | EXECUTE, 0, 0, 0]);
     assert_eq!(second(protect), End::Killed);
-    let pkey = |own| call(libc::SYS_pkey_mprotect, [own, PAGE, EXEC, u64::MAX, 0, 0]);
+    let pkey = |own| call(libc::SYS_pkey_mprotect, [own, PAGE, EXECUTE, u64::MAX, 0, 0]);
     assert_eq!(second(pkey), End::Killed);
     let remap = |_| call(libc::SYS_remap_file_pages, [0; 6]);
     assert_eq!(second(remap), End::Killed);
@@ -150,7 +140,7 @@ fn nothing_becomes_executable_while_a_plugin_runs() {
 
 #[test]
 fn memory_that_no_limit_counts_cannot_be_had() {
-    for flags in [SHARED, PRIVATE | GROWSDOWN] {
+    for flags in [SHARED, GROWS_DOWN] {
         let end = attack(SECCOMP, Stage::Second, || map(READ_WRITE, flags, PAGE));
         assert_eq!(end, End::Killed, "{flags:x}");
     }
@@ -172,29 +162,34 @@ fn the_limit_on_data_holds() {
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn calls_in_other_dialects_end_the_process() {
-    const X32: i64 = 0x4000_0000;
     for number in [libc::SYS_getpid, libc::SYS_openat, libc::SYS_mmap] {
         let end = attack(SECCOMP, Stage::Second, || call(number | X32, [0; 6]));
         assert_eq!(end, End::Killed, "x32 call {number}");
     }
-    let end = attack(SECCOMP, Stage::Second, || {
-        let result: i64;
-        // SAFETY: asks for the process's number in the 32-bit way (call 20), which
-        // touches no memory.
-        unsafe {
-            std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => result, options(nostack));
-        }
-        i32::from(result < 0)
-    });
+    let end = attack(SECCOMP, Stage::Second, getpid_in_32_bits);
     assert_eq!(end, End::Killed, "a 32-bit call");
 }
 
 /// Tries to open a file that everybody may read.
 fn opens(path: &str) -> i32 {
-    match std::fs::File::open(path).and_then(|mut file| file.read(&mut [0])) {
-        Ok(_) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    }
+    number_of(std::fs::File::open(path).and_then(|mut file| file.read(&mut [0])))
+}
+
+/// Tries to make a file.
+fn makes(path: impl AsRef<Path>) -> i32 {
+    number_of(std::fs::write(path, "x"))
+}
+
+/// Tries to reach a port of this machine.
+fn connects(port: SocketAddr) -> i32 {
+    number_of(TcpStream::connect(port))
+}
+
+/// Something that listens, and where.
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap();
+    (listener, port)
 }
 
 /// Layers that this machine does not allow are not tested: the sandbox's own rule for
@@ -230,20 +225,13 @@ fn namespaces_alone_leave_no_file_and_no_network() {
     assert_eq!(end, End::Refused(libc::ENOENT));
     let end = attack(alone, Stage::First, || opens("/proc/self/status"));
     assert_eq!(end, End::Refused(libc::ENOENT));
-    let end = attack(alone, Stage::First, || match std::fs::write("/new", "x") {
-        Ok(()) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    });
+    let end = attack(alone, Stage::First, || makes("/new"));
     assert_eq!(end, End::Refused(libc::EROFS));
     // Not even the loopback is up: nothing that listens on this machine is reached.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap();
-    let connects = || match std::net::TcpStream::connect(port) {
-        Ok(_) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    };
-    assert_eq!(attack(Layers::NONE, Stage::First, connects), End::Success);
-    assert_eq!(attack(alone, Stage::First, connects), End::Refused(libc::ENETUNREACH));
+    let (_listener, port) = listener();
+    assert_eq!(attack(Layers::NONE, Stage::First, || connects(port)), End::Success);
+    let end = attack(alone, Stage::First, || connects(port));
+    assert_eq!(end, End::Refused(libc::ENETUNREACH));
 }
 
 #[test]
@@ -258,18 +246,8 @@ fn landlock_alone_leaves_no_file_and_no_port() {
     }
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("new");
-    let end = attack(alone, Stage::First, || match std::fs::write(&file, "x") {
-        Ok(()) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    });
+    let end = attack(alone, Stage::First, || makes(&file));
     assert_eq!(end, End::Refused(libc::EACCES));
-}
-
-/// The newest version of Landlock that this kernel has.
-fn landlock_version() -> i64 {
-    const VERSION: u64 = 1;
-    // SAFETY: asks for a number.
-    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_u64, 0_u64, VERSION) }
 }
 
 #[test]
@@ -281,19 +259,16 @@ fn landlock_alone_reaches_no_process_and_no_port_outside() {
     let parent = u64::from(std::process::id());
     let seize = || call(libc::SYS_ptrace, [libc::PTRACE_SEIZE.into(), parent, 0, 0, 0, 0]);
     assert_eq!(attack(alone, Stage::First, seize), End::Refused(libc::EPERM));
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap();
-    let connects = || match std::net::TcpStream::connect(port) {
-        Ok(_) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    };
-    if landlock_version() >= 4 {
-        assert_eq!(attack(alone, Stage::First, connects), End::Refused(libc::EACCES));
+    let (_listener, port) = listener();
+    let version = super::landlock::version().unwrap();
+    if version >= 4 {
+        let end = attack(alone, Stage::First, || connects(port));
+        assert_eq!(end, End::Refused(libc::EACCES));
     }
     // Signal 0 asks whether a signal could be sent.
     let signals = || call(libc::SYS_kill, [parent, 0, 0, 0, 0, 0]);
     assert_eq!(attack(Layers::NONE, Stage::First, signals), End::Success);
-    if landlock_version() >= 6 {
+    if version >= 6 {
         assert_eq!(attack(alone, Stage::First, signals), End::Refused(libc::EPERM));
     }
 }
@@ -311,7 +286,7 @@ fn an_ordinary_user_cannot_fork_with_the_limits_alone() {
         }
         // SAFETY: the child ends at once.
         match unsafe { libc::fork() } {
-            -1 => std::io::Error::last_os_error().raw_os_error().unwrap_or(254),
+            -1 => error(),
             // SAFETY: ends the child's child at once.
             0 => unsafe { libc::_exit(0) },
             _ => 0,

@@ -27,18 +27,25 @@ pub(super) fn enter() -> io::Result<()> {
     }
 }
 
-/// Why there is no Landlock, as the kernel answers when asked for its version.
-#[allow(unsafe_code, reason = "the crate does not pass the error on")]
-fn trouble() -> String {
+/// The newest version that this kernel has.
+#[allow(unsafe_code, reason = "the crate tells the version, but not the error")]
+pub(super) fn version() -> io::Result<i64> {
     const VERSION: u64 = 1;
     // SAFETY: asks for a number, and touches no memory.
-    let version =
-        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_u64, 0_u64, VERSION) };
-    let error = io::Error::last_os_error();
-    match error.raw_os_error() {
-        _ if version > 0 => "it is there, but this process may not use it".into(),
-        Some(libc::ENOSYS) => "the kernel has no Landlock".into(),
-        Some(libc::EOPNOTSUPP) => "Landlock is switched off in the kernel (lsm=)".into(),
-        _ => format!("asking for Landlock is refused: {error}"),
+    match unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_u64, 0_u64, VERSION) } {
+        -1 => Err(io::Error::last_os_error()),
+        version => Ok(version),
+    }
+}
+
+/// Why there is no Landlock.
+fn trouble() -> String {
+    match version() {
+        Ok(_) => "it is there, but this process may not use it".into(),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOSYS) => "the kernel has no Landlock".into(),
+            Some(libc::EOPNOTSUPP) => "Landlock is switched off in the kernel (lsm=)".into(),
+            _ => format!("asking for Landlock is refused: {error}"),
+        },
     }
 }

@@ -48,18 +48,18 @@ pub(super) const fn when(call: &'static str, when: &'static [When]) -> Allow {
 pub(super) fn enter_first(policy: &Policy) -> io::Result<()> {
     // A filter has one answer for what it matches, so what is to be refused without being
     // fatal has a filter of its own. It comes first, because the other may allow no third.
-    match policy {
-        Policy::Worker(descriptors) => {
-            apply(&assemble(&[worker::REFUSED], None, Otherwise::Refuse, native()?)?)?;
-            let lists = [worker::SERVING, worker::PROCESS, worker::LOADING];
-            apply(&assemble(&lists, Some(descriptors), Otherwise::Kill, native()?)?)
-        }
+    let (refused, allowed, descriptors): (_, &[_], _) = match policy {
+        Policy::Worker(descriptors) => (
+            worker::REFUSED,
+            &[worker::SERVING, worker::PROCESS, worker::LOADING],
+            Some(descriptors),
+        ),
         Policy::CompileWorker => {
-            apply(&assemble(&[compile_worker::REFUSED], None, Otherwise::Refuse, native()?)?)?;
-            let lists = [worker::PROCESS, compile_worker::COMPILING];
-            apply(&assemble(&lists, None, Otherwise::Kill, native()?)?)
+            (compile_worker::REFUSED, &[worker::PROCESS, compile_worker::COMPILING], None)
         }
-    }
+    };
+    apply(&assemble(&[refused], None, Otherwise::Refuse, native()?)?)?;
+    apply(&assemble(allowed, descriptors, Otherwise::Kill, native()?)?)
 }
 
 /// The second filter: what is left while a plugin runs.

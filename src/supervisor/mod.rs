@@ -5,11 +5,11 @@
 mod answer;
 mod commit;
 mod place;
+mod plan;
 mod watch;
 mod work;
 
 use std::fs::File;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,34 +20,23 @@ use crate::account::Account;
 use crate::compile::{self, Artifact};
 use crate::error::Error;
 use crate::event::Event;
-use crate::input::{self, Cut, CutRules, Cutter, Inputs, Source};
+use crate::input::{self, Cut, Cutter, Inputs, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
 use crate::job::{Job, OnError};
 use crate::output::{Expected, Frontier};
-use crate::protocol::{
-    AfterFailure, Done, Fatal, Framing, From, Layout, Operation, Request, Response, Setup, Start,
-};
-use crate::records::{CHUNK, Format};
+use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
+use crate::records::Format;
 use crate::roles::Role;
 use crate::sandbox::{self, Locked};
-use crate::slots;
 use crate::text::printable;
 use crate::worker_handle::{Exit, WorkerHandle};
 
 use answer::Rules;
 use commit::Ledger;
 use place::{Death, Place, Worker};
+use plan::{Plan, Setups};
 use work::{Cause, Work};
 
-/// The size of a range for large inputs, in bytes.
-const RANGE: u64 = 1 << 20;
-/// The smallest range that is chosen to give every worker something to do.
-const SMALL_RANGE: u64 = 16 << 10;
-/// Ranges that each worker should have, so that none waits long for the last one.
-const RANGES_EACH: u64 = 4;
-/// Data of a worker besides the plugin's and the record's, in bytes: compiled code and
-/// its image, the runtime, buffers.
-const WORKER_DATA: u64 = 512 << 20;
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
 
@@ -121,81 +110,6 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     };
     let end = supervisor.work(cutter, &heard);
     supervisor.close(end, started)
-}
-
-/// Sizes that follow from the job and its input.
-#[derive(Copy, Clone, Debug)]
-struct Plan {
-    workers: usize,
-    range_size: u64,
-    layout: Layout,
-    /// Data that a worker may have: instances, what is read of a record and made of it,
-    /// itself.
-    data: u64,
-    /// All plugins are filters: what comes out is what went in.
-    only_filters: bool,
-}
-
-impl Plan {
-    fn new(job: &Job, inputs: &Inputs, artifacts: &[Artifact]) -> Plan {
-        let workers = job.workers as u64;
-        // The size of streams is unknown: then they count as large.
-        let known = inputs.total_bytes();
-        let range_size = job.range_size.unwrap_or_else(|| match known {
-            Some(bytes) => (bytes / (workers * RANGES_EACH)).clamp(SMALL_RANGE, RANGE),
-            None => RANGE,
-        });
-        let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
-        let record = job.limits.max_record;
-        let only_filters = artifacts.iter().all(|artifact| artifact.operation == Operation::Filter);
-        // What a filter keeps is no longer than it was.
-        let made = if only_filters { 0 } else { job.limits.max_output };
-        // A range of a stream ends with the first record that passes its size; bytes
-        // come in chunks. All that is made of one record has to fit.
-        let input = range_size + record + 2 * CHUNK as u64;
-        let output = record.max(range_size).max(made) + CHUNK as u64;
-        let plugins = artifacts.len() as u64;
-        Plan {
-            workers: workers.min(useful) as usize,
-            range_size,
-            layout: Layout { input, output },
-            data: plugins * (job.limits.memory + 2 * made) + 2 * record + WORKER_DATA,
-            only_filters,
-        }
-    }
-
-    fn cut_rules(&self, job: &Job) -> CutRules {
-        CutRules { from: job.from, range_size: self.range_size, max_record: job.limits.max_record }
-    }
-}
-
-/// What workers have to know about the plugins, in a sealed memory file.
-struct Setups {
-    file: OwnedFd,
-    /// In bytes.
-    length: u64,
-}
-
-impl Setups {
-    fn new(job: &Job, artifacts: &[Artifact]) -> Result<Setups, Error> {
-        let system = |error| Error::system("tell workers about the plugins", error);
-        let setups: Vec<Setup> = job
-            .plugins
-            .iter()
-            .zip(artifacts)
-            .map(|(plugin, artifact)| Setup {
-                abi: artifact.abi,
-                operation: artifact.operation,
-                artifact: artifact.length,
-                params: plugin.params.clone(),
-            })
-            .collect();
-        let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
-        let file = slots::handover("setups").map_err(system)?;
-        let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));
-        written.and_then(|()| slots::seal(&file)).map_err(system)?;
-        Ok(Setups { file, length: bytes.len() as u64 })
-    }
 }
 
 /// Something that a worker said, or its end.

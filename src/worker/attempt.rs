@@ -122,7 +122,7 @@ impl Attempt<'_> {
             return Ok(self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text"));
         };
         self.come_alive()?;
-        let before = self.output.mark();
+        self.output.begin();
         let (output, format) = (&mut self.output, self.process.format);
         let mut write = |out: Out<'_>| match out {
             Out::Same => output.write(record, format),
@@ -143,7 +143,7 @@ impl Attempt<'_> {
             Err(stopped) => stopped,
         };
         // A record that failed leaves nothing of itself in the output.
-        self.output.back_to(before);
+        self.output.take_back();
         let again = match &failed {
             Stopped::Trapped(_) if self.process.mode == Mode::Through => Some(End::Suspect),
             Stopped::NotWritten(NotWritten::Full) if self.records() > 0 => Some(End::Full),

@@ -16,21 +16,15 @@ pub(super) enum NotWritten {
     TooMuch,
 }
 
-/// A place in the output to which it can go back.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Mark {
-    written: usize,
-    records: u64,
-}
-
 /// Writes records to the output area in the output's framing.
 pub(super) struct Output<'a> {
     area: &'a mut [u8],
     framing: Framing,
     written: usize,
     records: u64,
-    /// Where the output of the record in progress began, and how much it may be.
-    record_start: usize,
+    /// `written` and `records` when the record in progress began.
+    before: (usize, u64),
+    /// What may be made of one record, in bytes.
     limit: usize,
 }
 
@@ -38,19 +32,17 @@ impl<'a> Output<'a> {
     /// `limit` is what may be made of one record, in bytes.
     pub fn new(area: &'a mut [u8], framing: Framing, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Output { area, framing, written: 0, records: 0, record_start: 0, limit }
+        Output { area, framing, written: 0, records: 0, before: (0, 0), limit }
     }
 
     /// Notes that another record begins.
-    pub fn mark(&mut self) -> Mark {
-        self.record_start = self.written;
-        Mark { written: self.written, records: self.records }
+    pub fn begin(&mut self) {
+        self.before = (self.written, self.records);
     }
 
-    /// Takes back what was written since.
-    pub fn back_to(&mut self, mark: Mark) {
-        self.written = mark.written;
-        self.records = mark.records;
+    /// Takes back what was written of the record in progress.
+    pub fn take_back(&mut self) {
+        (self.written, self.records) = self.before;
     }
 
     pub fn bytes(&self) -> u64 {
@@ -94,7 +86,7 @@ impl<'a> Output<'a> {
     /// `from`. It has to be one record, so that no plugin can forge a second.
     pub fn write_made(&mut self, text: &str, from: Format) -> Result<(), NotWritten> {
         let bytes = text.as_bytes();
-        if self.written - self.record_start + bytes.len() > self.limit {
+        if self.written - self.before.0 + bytes.len() > self.limit {
             return Err(NotWritten::TooMuch);
         }
         let is_json = self.framing != Framing::Lines || from != Format::Ndjson;

@@ -19,16 +19,9 @@ const USUAL: &str = r#"
 (data (i32.const 64) "secret \1b[31mwords\n")
 (func (export "cabi_realloc")
   (param i32) (param i32) (param i32) (param $size i32) (result i32)
-  (local $missing i32)
-  (local.set $missing
-    (i32.sub
-      (i32.shr_u (i32.add (local.get $size) (i32.const 66559)) (i32.const 16))
-      (memory.size)))
-  (if (i32.gt_s (local.get $missing) (i32.const 0))
-    (then
-      (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
+  (call $grow_to (i32.add (local.get $size) (i32.const 1024)))
   (i32.const 1024))
-(func $grow_to (param $bytes i32) (result i32)
+(func $grow_to (param $bytes i32)
   (local $missing i32)
   (local.set $missing
     (i32.sub
@@ -36,8 +29,7 @@ const USUAL: &str = r#"
       (memory.size)))
   (if (i32.gt_s (local.get $missing) (i32.const 0))
     (then
-      (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
-  (local.get $missing))
+      (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable)))))
 (func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
   (i32.store8 (i32.const 16) (local.get $error))
   (i32.store (i32.const 20) (local.get $value))
@@ -118,7 +110,7 @@ fn flat_map_at(list: u32, times: u32, longer_than: u32, body: &str) -> String {
   (local.set $times (i32.const {times}))
   (if (i32.lt_u (local.get $length) (i32.const {longer_than}))
     (then (local.set $times (i32.const 1))))
-  (drop (call $grow_to (i32.const {room})))
+  (call $grow_to (i32.const {room}))
   (i32.store (i32.const 16) (i32.const 0))
   (i32.store (i32.const 20) (i32.const {list}))
   (i32.store (i32.const 24) (local.get $times))

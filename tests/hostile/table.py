@@ -358,13 +358,15 @@ def run(
     return verdicts
 
 
-def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
-    """Runs one test of another suite."""
-    command = [program, "--exact", test]
+def start(
+    program: Path, names: list[str], environment: dict[str, str]
+) -> subprocess.CompletedProcess | None:
+    """Runs these attacks or tests to their end; gives nothing if that does not come."""
+    command = [program, "--exact", *names]
     try:
-        ran = subprocess.run(
+        return subprocess.run(
             command,
-            env=environment | {"RUST_BACKTRACE": "0"},
+            env=environment,
             cwd=COPY,
             capture_output=True,
             text=True,
@@ -372,6 +374,13 @@ def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
             timeout=GIVE_UP,
         )
     except subprocess.TimeoutExpired:
+        return None
+
+
+def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
+    """Runs one test of another suite."""
+    ran = start(program, [test], environment | {"RUST_BACKTRACE": "0"})
+    if ran is None:
         return Verdict(False, f"it takes longer than {GIVE_UP} s")
     if "running 1 test" not in ran.stdout:
         return Verdict(False, "there is no such test")
@@ -384,17 +393,8 @@ def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
 
 def drive(program: Path, attacks: list[str], environment: dict[str, str]) -> dict[str, Verdict]:
     """Runs attacks of this suite in one go."""
-    command = [program, "--exact", *attacks]
-    try:
-        ran = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=GIVE_UP,
-        )
-    except subprocess.TimeoutExpired:
+    ran = start(program, attacks, environment)
+    if ran is None:
         return dict.fromkeys(attacks, Verdict(False, f"the driver gave nothing in {GIVE_UP} s"))
     verdicts = parse(ran.stdout, attacks)
     unheard = Verdict(False, f"no verdict (code {ran.returncode}): {ran.stderr.strip()}")

@@ -1,6 +1,7 @@
 //! What the attacks have in common: who attacks, and what has to come of it.
 
 mod artifact;
+mod calls;
 mod channel;
 mod forbidden;
 mod native;

@@ -11,6 +11,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 use super::Outcome::{Replaced, ReplacedEither};
+use super::calls::{
+    EXECUTE, GROWS_DOWN, PAGE, PRIVATE, READ_WRITE, SHARED, X32, call, error, getpid_in_32_bits,
+    map, number_of, own_code,
+};
 use super::forbidden::{FORBIDDEN, LOADING_ONLY};
 use super::{Attack, By, ENDED, Outcome};
 use crate::wire::INPUT_FILE;
@@ -137,32 +141,8 @@ pub fn forbidden_calls() -> impl Iterator<Item = Attack> {
     serving.chain(FORBIDDEN.iter().map(at(Stage::First, "loading-call")))
 }
 
-const X32: i64 = 0x4000_0000;
-const PAGE: u64 = 4096;
-const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
-const EXECUTE: u64 = libc::PROT_EXEC as u64;
-const PRIVATE: u64 = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
-const SHARED: u64 = (libc::MAP_SHARED | libc::MAP_ANONYMOUS) as u64;
-const GROWS_DOWN: u64 = PRIVATE | libc::MAP_GROWSDOWN as u64;
-
-/// Makes a system call and gives its error number, or 0.
-fn call(number: i64, arguments: [u64; 6]) -> i32 {
-    let [a, b, c, d, e, f] = arguments;
-    // SAFETY: whatever it does, it does to a process that is about to end.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
-    if result < 0 { error() } else { 0 }
-}
-
-fn error() -> i32 {
-    std::io::Error::last_os_error().raw_os_error().unwrap_or(254)
-}
-
 fn address<T: ?Sized>(of: *const T) -> u64 {
     of.cast::<u8>() as u64
-}
-
-fn map(protection: u64, flags: u64, length: u64) -> i32 {
-    call(libc::SYS_mmap, [0, length, protection, flags, u64::MAX, 0])
 }
 
 /// The supervisor's process, which every worker is told.
@@ -186,9 +166,8 @@ fn makes_a_file() -> i32 {
 /// Reaches for this machine's loopback. That nobody listens there is an answer, too.
 fn connects() -> i32 {
     match std::net::TcpStream::connect("127.0.0.1:9") {
-        Ok(_) => 0,
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
+        other => number_of(other),
     }
 }
 
@@ -197,10 +176,7 @@ fn traces_the_supervisor() -> i32 {
 }
 
 fn reads_the_supervisors_memory() -> i32 {
-    match std::fs::File::open(format!("/proc/{}/mem", supervisor())) {
-        Ok(_) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    }
+    number_of(std::fs::File::open(format!("/proc/{}/mem", supervisor())))
 }
 
 fn kills_the_supervisor() -> i32 {
@@ -257,25 +233,7 @@ fn forks() -> i32 {
 }
 
 fn starts_a_thread() -> i32 {
-    match std::thread::Builder::new().spawn(|| {}) {
-        Ok(_) => 0,
-        Err(error) => error.raw_os_error().unwrap_or(254),
-    }
-}
-
-/// Asks for the process's number in the way of 32-bit programs (call 20).
-fn getpid_in_32_bits() -> i32 {
-    let result: i64;
-    // SAFETY: touches no memory.
-    unsafe {
-        std::arch::asm!("int 0x80", inlateout("rax") 20_i64 => result, options(nostack));
-    }
-    if result > 0 { 0 } else { 254 }
-}
-
-/// A page of this program's own code.
-fn own_code() -> u64 {
-    address(call as *const ()) & !(PAGE - 1)
+    number_of(std::thread::Builder::new().spawn(|| {}))
 }
 
 fn made_executable() -> i32 {

@@ -36,32 +36,45 @@ pub const ATTACKS: &[Attack] = &[
     attack("answers-nonsense", || at_marks("(return (i32.const -4))"), SetAside("trap")),
 ];
 
-/// A filter with imports, definitions, and something to do before it keeps a record,
-/// which lies at `$at` and is `$length` long. It has a memory of 16 pages.
-fn plugin(imports: &str, definitions: &str, action: &str) -> String {
+/// A module with imports and definitions, a memory of 16 pages, and a function `export` of
+/// a record that lies at `$at` and is `$length` long.
+fn module(imports: &str, definitions: &str, export: &str, body: &str) -> String {
     format!(
         r#"(module
 {imports}
 (memory (export "memory") 16)
 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
 {definitions}
-(func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
-  (i32.store (i32.const 16) (local.get $error))
-  (i32.store (i32.const 20) (local.get $value))
-  (i32.store (i32.const 24) (local.get $length))
-  (i32.const 16))
-(func (export "keep") (param $at i32) (param $length i32) (result i32)
-  (local $count i32)
-  {action}
-  (call $answer (i32.const 0) (i32.const 1) (i32.const 0))))"#
+(func (export "{export}") (param $at i32) (param $length i32) (result i32)
+{body}))"#
     )
 }
 
+/// A filter with imports, definitions, and something to do before it keeps a record.
+fn plugin(imports: &str, definitions: &str, action: &str) -> String {
+    let answer = "(func $answer (param $error i32) (param $value i32) (param $length i32)
+          (result i32)
+        (i32.store (i32.const 16) (local.get $error))
+        (i32.store (i32.const 20) (local.get $value))
+        (i32.store (i32.const 24) (local.get $length))
+        (i32.const 16))";
+    let body = format!(
+        "(local $count i32)
+         {action}
+         (call $answer (i32.const 0) (i32.const 1) (i32.const 0))"
+    );
+    module(imports, &format!("{definitions}\n{answer}"), "keep", &body)
+}
+
 /// Does this where a record begins with the mark.
-fn at_marks_with(imports: &str, definitions: &str, action: &str) -> String {
+fn if_marked(action: &str) -> String {
     let mark = crate::MARK;
-    let marked = format!("(i32.eq (i32.load8_u (local.get $at)) (i32.const {mark}))");
-    plugin(imports, definitions, &format!("(if {marked} (then {action}))"))
+    format!("(if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark})) (then {action}))")
+}
+
+/// A filter that does this at marked records.
+fn at_marks_with(imports: &str, definitions: &str, action: &str) -> String {
+    plugin(imports, definitions, &if_marked(action))
 }
 
 fn at_marks(action: &str) -> String {
@@ -123,7 +136,8 @@ fn log_outside_of_memory() -> String {
 /// Asks for a parameter, whose value it has to make room for, for which it asks for a
 /// parameter.
 fn recursion_through_allocation() -> String {
-    let mark = crate::MARK;
+    let ask = "(call $get (i32.const 32) (i32.const 4) (i32.const 48))";
+    let marked = if_marked(&format!("(global.set $deep (i32.const 1)) {ask}"));
     format!(
         r#"(module
 (import "host:plugin/params@0.1.0" "get" (func $get (param i32 i32 i32)))
@@ -131,66 +145,49 @@ fn recursion_through_allocation() -> String {
 (data (i32.const 32) "name")
 (global $deep (mut i32) (i32.const 0))
 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-  (if (global.get $deep) (then (call $get (i32.const 32) (i32.const 4) (i32.const 48))))
+  (if (global.get $deep) (then {ask}))
   (i32.const 65536))
 (func (export "keep") (param $at i32) (param $length i32) (result i32)
-  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark}))
-    (then
-      (global.set $deep (i32.const 1))
-      (call $get (i32.const 32) (i32.const 4) (i32.const 48))))
+  {marked}
   (i32.store (i32.const 16) (i32.const 0))
   (i32.store (i32.const 20) (i32.const 1))
   (i32.const 16)))"#
     )
 }
 
-/// A map that answers with the record, or at the marked ones does this instead.
-fn map(action: &str) -> String {
-    let mark = crate::MARK;
-    format!(
-        r#"(module
-(memory (export "memory") 16)
-(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
-(func (export "apply") (param $at i32) (param $length i32) (result i32)
-  (i32.store (i32.const 16) (i32.const 0))
-  (i32.store (i32.const 20) (i32.const 1))
-  (i32.store (i32.const 24) (local.get $at))
-  (i32.store (i32.const 28) (local.get $length))
-  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark})) (then {action}))
-  (i32.const 16)))"#
-    )
-}
-
-/// Makes two lines of one record.
+/// Makes two lines of one record; a map that answers with the record itself.
 fn forged_record() -> String {
-    map("(i32.store8 (i32.add (local.get $at) (i32.const 10)) (i32.const 10))")
+    let forge = "(i32.store8 (i32.add (local.get $at) (i32.const 10)) (i32.const 10))";
+    let answer = "(i32.store (i32.const 16) (i32.const 0))
+        (i32.store (i32.const 20) (i32.const 1))
+        (i32.store (i32.const 24) (local.get $at))
+        (i32.store (i32.const 28) (local.get $length))
+        (i32.const 16)";
+    module("", "", "apply", &(if_marked(forge) + answer))
 }
 
-/// A list of 4,096 texts, all of them the same 512 KiB: 2 GiB.
+/// A list of 4,096 texts, all of them the same 512 KiB: 2 GiB. A flat-map that otherwise
+/// makes the record itself.
 fn output_bomb() -> String {
-    let mark = crate::MARK;
-    format!(
-        r#"(module
-(memory (export "memory") 16)
-(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
-(func (export "expand") (param $at i32) (param $length i32) (result i32)
-  (local $next i32)
-  (i32.store (i32.const 16) (i32.const 0))
-  (i32.store (i32.const 20) (i32.const 1024))
-  (i32.store (i32.const 24) (i32.const 1))
-  (i32.store (i32.const 1024) (local.get $at))
-  (i32.store (i32.const 1028) (local.get $length))
-  (if (i32.eq (i32.load8_u (local.get $at)) (i32.const {mark}))
-    (then
-      (i32.store (i32.const 24) (i32.const 4096))
-      (local.set $next (i32.const 1024))
-      (loop $more
-        (i32.store (local.get $next) (i32.const 131072))
-        (i32.store offset=4 (local.get $next) (i32.const 524288))
-        (local.set $next (i32.add (local.get $next) (i32.const 8)))
-        (br_if $more (i32.lt_u (local.get $next) (i32.const 33792))))))
-  (i32.const 16)))"#
-    )
+    let bomb = "(i32.store (i32.const 24) (i32.const 4096))
+        (local.set $next (i32.const 1024))
+        (loop $more
+          (i32.store (local.get $next) (i32.const 131072))
+          (i32.store offset=4 (local.get $next) (i32.const 524288))
+          (local.set $next (i32.add (local.get $next) (i32.const 8)))
+          (br_if $more (i32.lt_u (local.get $next) (i32.const 33792))))";
+    let body = format!(
+        "(local $next i32)
+        (i32.store (i32.const 16) (i32.const 0))
+        (i32.store (i32.const 20) (i32.const 1024))
+        (i32.store (i32.const 24) (i32.const 1))
+        (i32.store (i32.const 1024) (local.get $at))
+        (i32.store (i32.const 1028) (local.get $length))
+        {}
+        (i32.const 16)",
+        if_marked(bomb)
+    );
+    module("", "", "expand", &body)
 }
 
 /// The whole record is the reason: private data in a message.

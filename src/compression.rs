@@ -1,0 +1,45 @@
+//! The ways in which files are compressed here, by their first bytes and by their names.
+
+use std::path::Path;
+
+/// What a file is compressed with.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Compression {
+    /// RFC 1952, one member or several.
+    Gzip,
+    /// RFC 8878, one frame or several, without a dictionary.
+    Zstd,
+}
+
+impl Compression {
+    /// So many bytes tell a compressed file.
+    pub const MAGIC: usize = 4;
+
+    /// Tells by the first bytes.
+    pub fn of_bytes(first: &[u8]) -> Option<Compression> {
+        match first {
+            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Compression::Zstd),
+            // A frame that is to be passed over may come first.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+
+    /// Tells by the last extension.
+    pub fn of_name(path: &Path) -> Option<Compression> {
+        match path.extension()?.to_str()? {
+            "gz" => Some(Compression::Gzip),
+            "zst" | "zstd" => Some(Compression::Zstd),
+            _ => None,
+        }
+    }
+
+    /// The name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+}
