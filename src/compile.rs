@@ -171,7 +171,8 @@ fn compile_once(
             Response::Hello { .. }
             | Response::Locked { .. }
             | Response::Online
-            | Response::Done(_) => {
+            | Response::Done(_)
+            | Response::Piece(_) => {
                 return Ok(Attempt::Died("it sent an answer that nobody asked for".into()));
             }
         }

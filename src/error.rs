@@ -85,6 +85,16 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// A reduce cannot go on with what it has folded records into.
+    #[error("the plugin {plugin} {why}")]
+    State {
+        /// The plugin's file.
+        plugin: String,
+        /// What happened, as what follows the plugin's name in a sentence.
+        why: String,
+        /// The plugin's words, which may hold private data: for those who ask.
+        plugin_text: Option<String>,
+    },
     /// Workers die again and again without getting anything done.
     #[error("{0}")]
     Workers(String),

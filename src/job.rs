@@ -94,6 +94,8 @@ pub struct Limits {
     pub max_record: u64,
     /// What plugins may make of one record, in bytes.
     pub max_output: u64,
+    /// What a reduce may fold records into, in bytes.
+    pub max_state: u64,
 }
 
 /// A plugin, and what it is told.
@@ -107,6 +109,23 @@ impl Plugin {
     fn new(path: PathBuf) -> Plugin {
         Plugin { path, params: BTreeMap::new() }
     }
+}
+
+/// What is in the inputs.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum InputsAre {
+    Records,
+    /// States of a reduce, which are to be merged.
+    States,
+}
+
+/// What is wanted of a reduce at the end.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// The records that it makes of its state.
+    Records,
+    /// The state.
+    State,
 }
 
 /// How many plugins a record may pass: each has its instance in every worker.
@@ -135,6 +154,8 @@ pub struct Job {
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
     pub(crate) sandbox: Sandbox,
+    pub(crate) inputs_are: InputsAre,
+    pub(crate) wanted: Wanted,
 }
 
 impl Job {
@@ -158,8 +179,11 @@ impl Job {
                     timeout: Duration::from_secs(10),
                     max_record: 64 << 20,
                     max_output: 64 << 20,
+                    max_state: 64 << 20,
                 },
                 sandbox: Sandbox::Auto { require: Layers::NONE },
+                inputs_are: InputsAre::Records,
+                wanted: Wanted::Records,
             },
         }
     }
@@ -307,6 +331,26 @@ impl JobBuilder {
         self
     }
 
+    /// What a reduce may fold records into, in bytes; default: 64 MiB.
+    pub fn max_state(mut self, bytes: u64) -> Self {
+        self.job.limits.max_state = bytes;
+        self
+    }
+
+    /// Writes the state of a reduce instead of the records that it makes of it at the
+    /// end, so that several can be merged later.
+    pub fn partial_state(mut self) -> Self {
+        self.job.wanted = Wanted::State;
+        self
+    }
+
+    /// Merges states that other jobs have written, in the order of the inputs, instead
+    /// of reading records. The inputs have to be files.
+    pub fn merge_states(mut self) -> Self {
+        self.job.inputs_are = InputsAre::States;
+        self
+    }
+
     /// Length of a record in bytes; default: 64 MiB.
     pub fn max_record(mut self, bytes: u64) -> Self {
         self.job.limits.max_record = bytes;
@@ -345,6 +389,15 @@ impl JobBuilder {
         }
         if !(1..=2 << 30).contains(&job.limits.max_output) {
             return usage("what is made of a record must have 1 byte to 2 GiB (--max-output)");
+        }
+        if !(1..=1 << 30).contains(&job.limits.max_state) {
+            return usage("what records are folded into must have 1 byte to 1 GiB (--max-state)");
+        }
+        if job.inputs_are == InputsAre::States && job.plugins.len() > 1 {
+            return usage("states are merged by one plugin, the reduce that made them");
+        }
+        if job.inputs_are == InputsAre::States && job.inputs.contains(&Input::Stdin) {
+            return usage("the states to be merged have to be files");
         }
         if job.plugins.len() > MAX_PLUGINS {
             return usage("there are more than 16 plugins (--plugin)");

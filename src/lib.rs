@@ -44,6 +44,7 @@ mod roles;
 mod runtime;
 mod sandbox;
 mod slots;
+mod state_file;
 mod supervisor;
 mod text;
 mod worker;

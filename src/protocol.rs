@@ -24,6 +24,8 @@ pub(crate) const SLOTS: usize = 2;
 pub(crate) const TEXT_BYTES: usize = 64 << 10;
 /// The longest text of a failure or a line of log, in bytes.
 pub(crate) const MAX_TEXT: usize = 4096;
+/// The largest piece of a state that passes a slot at once, in bytes.
+pub(crate) const MAX_PIECE: usize = 1 << 20;
 /// What the lines that one record logs may take of the text area, in bytes.
 pub(crate) const MAX_LOG_OF_RECORD: usize = 16 << 10;
 /// A record is begun only if this much of the text area is free, so that what it
@@ -44,6 +46,10 @@ pub(crate) enum Request {
     Start(Start),
     /// Process a range.
     Process(Process),
+    /// Take in states, and do something with them once they are whole.
+    States(States),
+    /// Give the next piece of what did not fit.
+    Fetch { nonce: Nonce, slot: u8 },
     /// There is nothing more to do.
     Stop,
 }
@@ -64,6 +70,8 @@ pub(crate) struct Start {
     pub max_record: u64,
     /// What may be made of one record, in bytes.
     pub max_output: u64,
+    /// What a reduce may fold records into, in bytes.
+    pub max_state: u64,
     /// Length of the [`Setup`]s, in bytes.
     pub setups: u64,
     pub after_failure: AfterFailure,
@@ -79,6 +87,10 @@ pub(crate) enum Operation {
     Map,
     /// Makes any number of each.
     FlatMap,
+    /// The same for many in one call.
+    Batch,
+    /// Folds all into one.
+    Reduce,
 }
 
 /// What a worker has to know about one plugin of the chain. Too long for a request, so
@@ -139,6 +151,42 @@ pub(crate) struct Process {
     pub from: From,
     pub format: Format,
     pub mode: Mode,
+    pub batches: Batches,
+}
+
+/// Whether plugins that take many records at once get them so.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Batches {
+    /// As many as is good.
+    Many,
+    /// One by one: a worker died with some, and it is not known of which.
+    One,
+}
+
+/// A piece of the states that something is to be done with. They stand behind each other
+/// as one stretch of bytes, which comes in pieces of at most [`MAX_PIECE`].
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct States {
+    pub nonce: Nonce,
+    pub slot: u8,
+    /// Bytes before this piece.
+    pub before: u64,
+    /// Bytes of it, which lie in the slot.
+    pub length: u64,
+    pub then: Then,
+}
+
+/// What is to be done after a piece of states.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Then {
+    /// Wait: there is more.
+    Await,
+    /// Merge two states; the first has so many bytes.
+    Merge { left: u64 },
+    /// Make records of the state.
+    Finish,
+    /// Make records of the state of no records at all; nothing was handed over.
+    FinishNone,
 }
 
 /// Where a worker finds the bytes of a range.
@@ -172,6 +220,8 @@ pub(crate) enum Response {
     Online,
     /// An attempt has ended.
     Done(Done),
+    /// A piece of states was taken in, or one of what came of them is there.
+    Piece(Piece),
     /// A compile worker has compiled the plugin.
     Compiled(Compiled),
     /// The worker cannot go on.
@@ -197,13 +247,29 @@ pub(crate) struct Done {
     pub dropped: u64,
     /// Records that failed; each has an [`Entry`] in the text area.
     pub failed: u64,
-    /// Bytes of output in the slot.
+    /// Bytes of output in the slot: records, or the first piece of a state.
     pub output_bytes: u64,
+    /// Bytes of the state that did not fit.
+    pub left: u64,
     /// Records of output in the slot.
     pub output_records: u64,
     /// Bytes of entries in the slot's text area.
     pub text_bytes: u32,
     pub end: End,
+}
+
+/// What is there of a state, or of the records made of it.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Piece {
+    pub nonce: Nonce,
+    /// Bytes in the slot.
+    pub bytes: u64,
+    /// Bytes that follow.
+    pub left: u64,
+    /// Records in the whole, if it is records.
+    pub records: u64,
+    /// Bytes of entries in the slot's text area.
+    pub text_bytes: u32,
 }
 
 /// Why an attempt ended where it did.
@@ -239,6 +305,10 @@ pub(crate) enum Fatal {
     Plugin,
     /// The plugin cannot be brought to life.
     Instantiate,
+    /// The plugin, a reduce, could not do something with a state; the program's words.
+    State,
+    /// The same; the plugin's own words.
+    StateRejected,
     /// The input file cannot be read.
     Input,
     /// Anything else: a fault of this program or of the system.
@@ -305,6 +375,7 @@ mod tests {
                 dropped: u64::MAX,
                 failed: u64::MAX,
                 output_bytes: u64::MAX,
+                left: u64::MAX,
                 output_records: u64::MAX,
                 text_bytes: u32::MAX,
                 end: End::Failed,

@@ -33,6 +33,8 @@ pub(crate) enum Progress {
     Idle,
     /// The plugin is being instantiated: its start function may run.
     Instantiating,
+    /// The plugin gives, merges or finishes states.
+    AtState,
     /// The plugin is at the record that begins at this offset of the input.
     Record(u64),
 }
@@ -42,6 +44,7 @@ impl Progress {
         match self {
             Progress::Idle => u64::MAX,
             Progress::Instantiating => u64::MAX - 1,
+            Progress::AtState => u64::MAX - 2,
             Progress::Record(offset) => offset,
         }
     }
@@ -50,6 +53,7 @@ impl Progress {
         match word {
             u64::MAX => Progress::Idle,
             w if w == u64::MAX - 1 => Progress::Instantiating,
+            w if w == u64::MAX - 2 => Progress::AtState,
             offset => Progress::Record(offset),
         }
     }
@@ -148,12 +152,17 @@ impl SupervisorSlot {
         [&self.input_file, &self.output_file]
     }
 
+    /// How many bytes there is room for on the way in.
+    pub fn input_room(&self) -> usize {
+        self.input.length - PAGE
+    }
+
     /// Puts a range's bytes where the worker reads them.
     ///
     /// # Errors
     /// More bytes than the slot has room for.
     pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.input.length - PAGE {
+        if bytes.len() > self.input_room() {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let target = self.input.at(PAGE, bytes.len());

@@ -2,6 +2,7 @@
 //! than this room is settled.
 
 pub mod doctor;
+mod merge;
 pub mod report;
 
 use std::ffi::OsString;
@@ -88,6 +89,11 @@ struct Arguments {
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     to: Option<ToFormat>,
 
+    /// Write the state of a reduce instead of the records that it makes of it at the end:
+    /// `host merge` makes one result of several
+    #[arg(long, help_heading = "What")]
+    partial_state: bool,
+
     /// Write each range as soon as it is finished instead of in the input's order
     #[arg(long, help_heading = "Formats")]
     unordered: bool,
@@ -139,6 +145,10 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_output: ByteSize,
 
+    /// What a reduce may fold records into
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
+    max_state: ByteSize,
+
     /// Length of the longest record
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_record: ByteSize,
@@ -178,6 +188,7 @@ Examples:
   host --plugin filter.wasm --plugin map.wasm --param 2:fields=id,name data.json
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
 
+`host merge` makes one result of states that runs with --partial-state have written.
 `host doctor` tells what the sandbox can be on this machine.
 
 Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started; 3 a
@@ -273,19 +284,32 @@ impl FromStr for MaxErrorsChoice {
 /// said why it ends.
 pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
-    if std::env::args_os().nth(1).is_some_and(|first| first == "doctor") {
-        return Err(doctor::run());
+    match std::env::args_os().nth(1) {
+        Some(first) if first == "doctor" => Err(doctor::run()),
+        Some(first) if first == "merge" => merge::request(std::env::args_os().skip(1)),
+        _ => settle(parse::<Arguments>(std::env::args_os())?, InputsAre::Records)
+            .map_err(|error| report::refuse(&error)),
     }
-    settle(parse::<Arguments>(std::env::args_os())?).map_err(|error| report::refuse(&error))
+}
+
+/// What is in the inputs.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum InputsAre {
+    Records,
+    /// States of a reduce, to be merged.
+    States,
 }
 
 /// Reads arguments, or says what is wrong with them (or the help that was asked for).
 fn parse<T: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<T, ExitCode> {
-    T::try_parse_from(arguments).map_err(|error| {
-        // Help that nobody can read is no reason to fail differently.
-        let _ = error.print();
-        ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-    })
+    T::try_parse_from(arguments).map_err(said)
+}
+
+/// Says what is wrong with the arguments, or the help that was asked for.
+fn said(error: clap::Error) -> ExitCode {
+    // Help that nobody can read is no reason to fail differently.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
 /// The plugins, each with its parameters.
@@ -332,12 +356,13 @@ fn read_params(path: &Path) -> Result<Vec<(String, String)>, Error> {
     Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
-fn settle(arguments: Arguments) -> Result<Request, Error> {
+fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error> {
     let mut builder = plugins(&arguments)?
         .memory(arguments.memory.as_u64())
         .timeout(arguments.timeout)
         .max_record(arguments.max_record.as_u64())
         .max_output(arguments.max_output.as_u64())
+        .max_state(arguments.max_state.as_u64())
         .max_errors(arguments.max_errors.0)
         .on_error(match arguments.on_error {
             OnErrorChoice::Fail => OnError::Fail,
@@ -350,6 +375,12 @@ fn settle(arguments: Arguments) -> Result<Request, Error> {
     for input in arguments.inputs {
         builder =
             builder.input(if input.as_os_str() == "-" { Input::Stdin } else { Input::Path(input) });
+    }
+    if inputs_are == InputsAre::States {
+        builder = builder.merge_states();
+    }
+    if arguments.partial_state {
+        builder = builder.partial_state();
     }
     if let Some(path) = arguments.output {
         builder = builder.output(Output::Path(path));

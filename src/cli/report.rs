@@ -164,8 +164,10 @@ impl Reporter {
             return ExitCode::from(code);
         }
         eprintln!("{ERROR}error:{ERROR:#} {}", printable(&failed.error.to_string()));
-        if let Error::Record(record) = &failed.error {
-            self.remedies(job, record);
+        match &failed.error {
+            Error::Record(record) => self.remedies(job, record),
+            Error::State { plugin_text, .. } => self.plugin_says(plugin_text.as_deref()),
+            _ => {}
         }
         if let Some(partial) = &failed.partial {
             let what = match failed.error {
@@ -192,13 +194,17 @@ impl Reporter {
         for plugin in job.plugins() {
             eprintln!("  plugin: {}", printable(&plugin.display().to_string()));
         }
-        match (&record.plugin_text, self.looks.show_records) {
+        self.plugin_says(record.plugin_text.as_deref());
+        eprintln!("  to go on without it: --on-error skip");
+    }
+
+    fn plugin_says(&self, text: Option<&str>) {
+        match (text, self.looks.show_records) {
             (Some(text), true) => eprintln!("  the plugin says: {}", printable(text)),
             (Some(_), false) => eprintln!(
                 "  the plugin says why, which may hold private data: --show-records shows it"
             ),
             (None, _) => {}
         }
-        eprintln!("  to go on without it: --on-error skip");
     }
 }

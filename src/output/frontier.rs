@@ -36,6 +36,8 @@ pub(crate) struct Finished {
     pub output: Vec<u8>,
     /// How many of them there are.
     pub output_records: u64,
+    /// What a reduce has folded the used ones into.
+    pub state: Option<Vec<u8>>,
     pub used: u64,
     pub dropped: u64,
     pub failures: Vec<Failure>,

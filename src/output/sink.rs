@@ -72,6 +72,11 @@ impl Sink {
         self.put(records)
     }
 
+    /// Writes a state, which is all that the output has.
+    pub fn write_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.put(bytes)
+    }
+
     /// Ends the output: an array is closed, and what is compressed comes to its end.
     pub fn close(&mut self) -> Result<(), Error> {
         match self.framing {

@@ -1,13 +1,13 @@
 //! Compiles a plugin and says in plain words what is wrong with one that this
 //! program cannot run. Used by the compile worker alone.
 
+use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{Component, Type};
 use wasmtime::{Engine, ExternType, FuncType, Module, ValType};
-use wit_parser::{Type as WitType, WorldItem};
+use wit_parser::WorldItem;
 
 use super::core_module::{INITIALIZE, MEMORY, REALLOC};
-use super::operation::{CALLS, Call};
+use super::operation::{CALLS, Call, Function};
 use super::{LOG, LOG_WRITE, PARAMS, PARAMS_GET, component};
 use crate::protocol::{Abi, Operation};
 
@@ -134,14 +134,23 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
 /// Finds the operation among the names of a plugin's exports.
 fn find_operation<'a>(exports: impl Iterator<Item = &'a str>) -> Result<&'static Call, String> {
     let exports: Vec<&str> = exports.collect();
-    let mut found = CALLS.iter().filter(|call| exports.contains(&call.export));
+    let has = |function: &&Function| exports.contains(&function.export);
+    let mut found = CALLS.iter().filter(|call| call.functions.iter().all(|one| has(&one)));
     match (found.next(), found.next()) {
         (Some(call), None) => Ok(call),
         (Some(one), Some(other)) => Err(format!(
             "it exports both `{}` and `{}`: a plugin has one operation",
-            one.export, other.export
+            one.first().export,
+            other.first().export
         )),
-        (None, _) => Err(missing_operation(&exports)),
+        (None, _) => match CALLS.iter().find(|call| has(&call.first())) {
+            Some(begun) => {
+                let missing = begun.functions.iter().find(|one| !has(one));
+                let missing = missing.map_or("", |one| one.wit);
+                Err(format!("it exports `{}` but not `{missing}`", begun.first().export))
+            }
+            None => Err(missing_operation(&exports)),
+        },
     }
 }
 
@@ -156,12 +165,19 @@ fn check_exports(module: &Module) -> Result<&'static Call, String> {
         None => None,
     };
     let call = find_operation(module.exports().map(|export| export.name()))?;
-    if has(call.export, &i32s(2, 1)) != Some(true) {
-        return Err(format!(
-            "it exports `{}` with another signature than `{}` has in a core module: (i32 \
-             address, i32 length) -> (i32 address of the result)",
-            call.export, call.wit
-        ));
+    for function in call.functions {
+        let params = function.core_params();
+        if has(function.export, &i32s(params, 1)) != Some(true) {
+            let words = vec!["i32 address, i32 length"; params / 2].join(", ");
+            return Err(format!(
+                "it exports `{}` with another signature than `{}` has in a core module: \
+                 ({words}) -> (i32 address of the result)",
+                function.export, function.wit
+            ));
+        }
+        if has(function.post, &i32s(1, 0)) == Some(false) {
+            return Err(format!("its export `{}` is not of the type (i32) -> ()", function.post));
+        }
     }
     match module.get_export(MEMORY) {
         Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {}
@@ -172,9 +188,6 @@ fn check_exports(module: &Module) -> Result<&'static Call, String> {
             "it exports no `{REALLOC}: (i32 old, i32 old size, i32 align, i32 new size) -> i32`, \
              through which records are handed to it"
         ));
-    }
-    if has(call.post, &i32s(1, 0)) == Some(false) {
-        return Err(format!("its export `{}` is not of the type (i32) -> ()", call.post));
     }
     if has(INITIALIZE, &i32s(0, 0)) == Some(false) {
         return Err(format!("its export `{INITIALIZE}` is not of the type () -> ()"));
@@ -188,10 +201,10 @@ const NAMED: usize = 20;
 fn missing_operation(exports: &[&str]) -> String {
     let named: Vec<String> = exports.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
     let exports = if named.is_empty() { "nothing".to_owned() } else { named.join(", ") };
-    let [filter, map, flat_map] = CALLS.map(|call| call.wit);
+    let [filter, map, flat_map, batch, reduce] = CALLS.map(|call| call.first().wit);
     format!(
         "it exports no operation: a filter exports `{filter}`, a map `{map}`, a flat-map \
-         `{flat_map}`; this one exports {exports}"
+         `{flat_map}`, a batch `{batch}`, a reduce `{reduce}` and more; this one exports {exports}"
     )
 }
 
@@ -205,37 +218,28 @@ fn check_metadata(binary: &[u8], call: &Call) -> Result<(), String> {
     }
     let resolve = &bindgen.resolve;
     let exports = &resolve.worlds[bindgen.world].exports;
-    let function = exports.iter().find_map(|(key, item)| match item {
-        WorldItem::Function(function) if resolve.name_world_key(key) == call.export => {
-            Some(function)
+    for ours in call.functions {
+        let theirs = exports.iter().find_map(|(key, item)| match item {
+            WorldItem::Function(function) if resolve.name_world_key(key) == ours.export => {
+                Some(function)
+            }
+            _ => None,
+        });
+        let Some(theirs) = theirs else {
+            return Err(missing_operation(&[]));
+        };
+        let fits = theirs.params.len() == ours.params.len()
+            && theirs.params.iter().zip(ours.params).all(|(one, ty)| ty.is_wit(resolve, one.ty))
+            && theirs.result.is_some_and(|result| ours.result.is_wit(resolve, result));
+        if !fits {
+            return Err(other_type(ours));
         }
-        _ => None,
-    });
-    let Some(function) = function else {
-        return Err(missing_operation(&[]));
-    };
-    let takes_string = matches!(&function.params[..], [param] if param.ty == WitType::String);
-    if takes_string && call.gives(resolve, function.result) {
-        Ok(())
-    } else {
-        Err(other_type(call))
     }
+    Ok(())
 }
 
-fn other_type(call: &Call) -> String {
-    format!("it exports `{}` with another type than `{}`", call.export, call.wit)
-}
-
-/// Whether a component's function gives what the operation does.
-fn gives(call: &Call, result: Option<Type>) -> bool {
-    let Some(Type::Result(result)) = result else { return false };
-    let ok = match (call.operation, result.ok()) {
-        (Operation::Filter, ok) => ok == Some(Type::Bool),
-        (Operation::Map, Some(Type::Option(option))) => option.ty() == Type::String,
-        (Operation::FlatMap, Some(Type::List(list))) => list.ty() == Type::String,
-        _ => false,
-    };
-    ok && result.err() == Some(Type::String)
+fn other_type(function: &Function) -> String {
+    format!("it exports `{}` with another type than `{}`", function.export, function.wit)
 }
 
 fn check_component(engine: &Engine, component: &Component) -> Result<Operation, String> {
@@ -251,16 +255,19 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
         .instantiate_pre(component)
         .map_err(|error| format!("its imports are not what this program offers: {error:#}"))?;
     let call = find_operation(ty.exports(engine).map(|(name, _)| name))?;
-    let function = ty.get_export(engine, call.export).map(|export| export.ty);
-    let Some(ComponentItem::ComponentFunc(function)) = function else {
-        return Err(other_type(call));
-    };
-    let takes_string = function.params().map(|(_, ty)| ty).eq([Type::String]);
-    let mut results = function.results();
-    let result = results.next();
-    if takes_string && gives(call, result) && results.next().is_none() {
-        Ok(call.operation)
-    } else {
-        Err(other_type(call))
+    for ours in call.functions {
+        let theirs = ty.get_export(engine, ours.export).map(|export| export.ty);
+        let Some(ComponentItem::ComponentFunc(theirs)) = theirs else {
+            return Err(other_type(ours));
+        };
+        let params: Vec<_> = theirs.params().map(|(_, ty)| ty).collect();
+        let results: Vec<_> = theirs.results().collect();
+        let fits = params.len() == ours.params.len()
+            && params.iter().zip(ours.params).all(|(one, ty)| ty.is_component(one))
+            && matches!(&results[..], [result] if ours.result.is_component(result));
+        if !fits {
+            return Err(other_type(ours));
+        }
     }
+    Ok(call.operation)
 }

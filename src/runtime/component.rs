@@ -1,11 +1,14 @@
 //! A component, called through wasmtime's component model.
 
-use wasmtime::component::{Component, ComponentType, Func, InstancePre, Lift, Linker};
+use wasmtime::component::{
+    Component, ComponentNamedList, ComponentType, Func, InstancePre, Lift, Linker, Lower,
+};
 use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
 
-use super::operation::Call;
+use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{
-    Guest, Instance, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, Terms, Trapped, Verdict, trapped,
+    Answer, Guest, Instance, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, State, Terms, Trapped,
+    Verdict, trapped,
 };
 use crate::protocol::{self, Operation};
 
@@ -33,16 +36,28 @@ impl Plugin {
         let mut store = Store::new(self.prepared.engine(), Guest::new(&self.terms));
         store.limiter(|guest| guest);
         // A list can name one text over and over: what is copied has to be bounded.
-        let copies = usize::try_from(self.terms.max_output).unwrap_or(usize::MAX);
+        let most = match self.terms.operation {
+            Operation::Reduce => self.terms.max_state.max(self.terms.max_output),
+            _ => self.terms.max_output,
+        };
+        let copies = usize::try_from(most).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(copies.saturating_mul(2).saturating_add(OTHER_COPIES));
         let call = Call::of(self.terms.operation);
         let instance = self.prepared.instantiate(&mut store);
-        let function = instance.and_then(|instance| {
-            let function = instance.get_func(&mut store, call.export);
-            function.ok_or_else(|| Error::msg("the component does not export its operation"))
+        let functions: Result<Vec<Func>> = instance.and_then(|instance| {
+            let find = |function: &Function| {
+                let found = instance.get_func(&mut store, function.export);
+                found.ok_or_else(|| Error::msg("the component does not export its operation"))
+            };
+            call.functions.iter().map(find).collect()
         });
-        match function {
-            Ok(function) => Ok(ComponentInstance { store, function, call }),
+        match functions {
+            Ok(functions) => Ok(ComponentInstance {
+                store,
+                functions,
+                operation: self.terms.operation,
+                max_state: self.terms.max_state,
+            }),
             Err(error) => Err(trapped(&error, store.data())),
         }
     }
@@ -98,16 +113,15 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
 /// A live component.
 pub(crate) struct ComponentInstance {
     store: Store<Guest>,
-    function: Func,
-    call: &'static Call,
+    /// As the operation lists them.
+    functions: Vec<Func>,
+    operation: Operation,
+    max_state: u64,
 }
-
-/// What a function of ours answers.
-type Answer<T> = std::result::Result<T, String>;
 
 impl ComponentInstance {
     fn ask(&mut self, record: &str, made: &mut Made) -> Result<Verdict> {
-        Ok(match self.call.operation {
+        Ok(match self.operation {
             Operation::Filter => match self.answer::<bool>(record)? {
                 Ok(true) => Verdict::Keep,
                 Ok(false) => Verdict::Drop,
@@ -123,27 +137,102 @@ impl ComponentInstance {
             },
             Operation::FlatMap => match self.answer::<Vec<String>>(record)? {
                 Ok(texts) => {
-                    for text in texts {
-                        made.push(&text)?;
-                    }
+                    push_all(&texts, made)?;
                     Verdict::Replace
                 }
                 Err(why) => Verdict::Reject(why),
             },
+            Operation::Reduce => match self.answer::<()>(record)? {
+                Ok(()) => Verdict::Folded,
+                Err(why) => Verdict::Reject(why),
+            },
+            Operation::Batch => return Err(Error::msg("a batch is not asked one by one")),
         })
     }
 
     fn answer<T: Lift + Send + Sync + 'static>(&mut self, record: &str) -> Result<Answer<T>> {
+        self.call_function::<_, Answer<T>>(0, (record,))
+    }
+
+    fn call_function<P, T>(&mut self, function: usize, params: P) -> Result<T>
+    where
+        P: ComponentNamedList + Lower,
+        T: Lift + Send + Sync + 'static,
+    {
         // A typed function is tied to the lifetime of its parameters, so it cannot be
         // kept from one record to the next.
-        let function = self.function.typed::<(&str,), (Answer<T>,)>(&self.store)?;
-        function.call(&mut self.store, (record,)).map(|(answer,)| answer)
+        let function = self.functions[function].typed::<P, (T,)>(&self.store)?;
+        function.call(&mut self.store, params).map(|(answer,)| answer)
     }
+
+    fn ask_many(&mut self, records: &[&str], made: &mut Made) -> Result<Vec<Answer<usize>>> {
+        let answers = self.call_function::<_, Vec<Answer<Vec<String>>>>(0, (records,))?;
+        let count = |answer: Answer<Vec<String>>| match answer {
+            Ok(texts) => push_all(&texts, made).map(Ok),
+            Err(why) => Ok(Err(why)),
+        };
+        super::one_for_each(records, answers.into_iter().map(count).collect::<Result<_>>()?)
+    }
+
+    fn merge_states(&mut self, left: &[u8], right: &[u8]) -> Result<Answer<State>> {
+        match self.call_function::<_, Answer<State>>(MERGE, (left, right))? {
+            Ok(state) => super::state(state, self.max_state).map(Ok),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    fn finish_state(&mut self, state: &[u8], made: &mut Made) -> Result<Answer<usize>> {
+        match self.call_function::<_, Answer<Vec<String>>>(FINISH, (state,))? {
+            Ok(texts) => push_all(&texts, made).map(Ok),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    fn in_words<T>(&self, result: Result<T>) -> std::result::Result<T, Trapped> {
+        result.map_err(|error| trapped(&error, self.store.data()))
+    }
+}
+
+/// Moves texts to `made` and gives their number.
+fn push_all(texts: &[String], made: &mut Made) -> Result<usize> {
+    for text in texts {
+        made.push(text)?;
+    }
+    Ok(texts.len())
 }
 
 impl Instance for ComponentInstance {
     fn call(&mut self, record: &str, made: &mut Made) -> std::result::Result<Verdict, Trapped> {
-        self.ask(record, made).map_err(|error| trapped(&error, self.store.data()))
+        let verdict = self.ask(record, made);
+        self.in_words(verdict)
+    }
+
+    fn call_many(
+        &mut self,
+        records: &[&str],
+        made: &mut Made,
+    ) -> std::result::Result<Vec<Answer<usize>>, Trapped> {
+        let answers = self.ask_many(records, made);
+        self.in_words(answers)
+    }
+
+    fn take(&mut self) -> std::result::Result<State, Trapped> {
+        let state = self.call_function::<_, State>(TAKE, ());
+        self.in_words(state.and_then(|state| super::state(state, self.max_state)))
+    }
+
+    fn merge(&mut self, left: &[u8], right: &[u8]) -> std::result::Result<Answer<State>, Trapped> {
+        let merged = self.merge_states(left, right);
+        self.in_words(merged)
+    }
+
+    fn finish(
+        &mut self,
+        state: &[u8],
+        made: &mut Made,
+    ) -> std::result::Result<Answer<usize>, Trapped> {
+        let finished = self.finish_state(state, made);
+        self.in_words(finished)
     }
 
     fn guest(&mut self) -> &mut Guest {

@@ -4,19 +4,27 @@
 //! A string goes in by `cabi_realloc` and a copy. A `result<T, string>` comes out as the
 //! address of a few bytes: a discriminant at +0; the value from +4 on, or the error
 //! text's address at +4 and its length at +8. The value is, for
+//! * nothing: nothing;
 //! * `bool`: one byte;
 //! * `option<string>`: a discriminant at +4, the text's address at +8, its length at +12;
 //! * `list<string>`: the list's address at +4 and its length at +8; each element is an
-//!   address and a length.
+//!   address and a length;
+//! * `list<u8>`: the address of the bytes at +4 and their number at +8.
+//!
+//! A list that is the whole result comes out as its address at +0 and its length at +4.
 //!
 //! Source: the component model's CanonicalABI.md.
 
 use wasmtime::{
     Caller, Engine, Error, Instance, InstancePre, Linker, Memory, Module, Result, Store, TypedFunc,
+    WasmParams,
 };
 
-use super::operation::Call;
-use super::{Guest, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, Terms, Trapped, Verdict, trapped};
+use super::operation::{Call, FINISH, Function, MERGE, TAKE};
+use super::{
+    Answer, Guest, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, State, Terms, Trapped, Verdict,
+    trapped,
+};
 use crate::protocol::{Level, MAX_TEXT, Operation};
 
 /// Names that the canonical ABI gives to a module's exports.
@@ -48,9 +56,12 @@ impl Plugin {
         let mut store = Store::new(self.prepared.module().engine(), Guest::new(&self.terms));
         store.limiter(|guest| guest);
         match self.exports(&mut store) {
-            Ok(exports) => {
-                Ok(CoreInstance { store, exports, call: Call::of(self.terms.operation) })
-            }
+            Ok(exports) => Ok(CoreInstance {
+                store,
+                exports,
+                operation: self.terms.operation,
+                max_state: self.terms.max_state,
+            }),
             Err(error) => Err(trapped(&error, store.data())),
         }
     }
@@ -140,23 +151,85 @@ fn read_text(memory: &[u8], at: u32, length: u32) -> Result<String> {
 struct Exports {
     memory: Memory,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
-    operation: TypedFunc<(u32, u32), u32>,
+    /// What is given the records.
+    first: Export<(u32, u32)>,
+    /// What a reduce has besides.
+    states: Option<StateExports>,
+}
+
+struct StateExports {
+    take: Export<()>,
+    merge: Export<(u32, u32, u32, u32)>,
+    finish: Export<(u32, u32)>,
+}
+
+/// A function of a module, ready to be called.
+struct Export<P> {
+    meant: &'static Function,
+    function: TypedFunc<P, u32>,
     post: Option<TypedFunc<u32, ()>>,
 }
 
 impl Exports {
     fn of(instance: &Instance, store: &mut Store<Guest>, call: &Call) -> Result<Exports> {
         let memory = instance.get_memory(&mut *store, MEMORY);
-        let post = match instance.get_func(&mut *store, call.post) {
-            Some(post) => Some(post.typed(&*store)?),
-            None => None,
+        let states = match call.operation {
+            Operation::Reduce => Some(StateExports {
+                take: Export::of(instance, store, &call.functions[TAKE])?,
+                merge: Export::of(instance, store, &call.functions[MERGE])?,
+                finish: Export::of(instance, store, &call.functions[FINISH])?,
+            }),
+            _ => None,
         };
         Ok(Exports {
             memory: memory.ok_or_else(|| Error::msg("the module exports no memory"))?,
             realloc: instance.get_typed_func(&mut *store, REALLOC)?,
-            operation: instance.get_typed_func(&mut *store, call.export)?,
-            post,
+            first: Export::of(instance, store, call.first())?,
+            states,
         })
+    }
+
+    /// Puts bytes into the plugin's memory and gives their address.
+    fn give(&self, store: &mut Store<Guest>, bytes: &[u8], align: u32) -> Result<u32> {
+        let length = u32::try_from(bytes.len())?;
+        let at = self.realloc.call(&mut *store, (0, 0, align, length))?;
+        let memory = self.memory.data_mut(&mut *store);
+        let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
+        place
+            .ok_or_else(|| Error::msg("`cabi_realloc` gave a place outside of the memory"))?
+            .copy_from_slice(bytes);
+        Ok(at)
+    }
+}
+
+impl<P: WasmParams> Export<P> {
+    fn of(
+        instance: &Instance,
+        store: &mut Store<Guest>,
+        meant: &'static Function,
+    ) -> Result<Export<P>> {
+        let post = match instance.get_func(&mut *store, meant.post) {
+            Some(post) => Some(post.typed(&*store)?),
+            None => None,
+        };
+        let function = instance.get_typed_func(&mut *store, meant.export)?;
+        Ok(Export { meant, function, post })
+    }
+
+    /// Calls the function and has its result read while it is there.
+    fn call<T>(
+        &self,
+        store: &mut Store<Guest>,
+        memory: &Memory,
+        params: P,
+        read: impl FnOnce(&Answered<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let at = self.function.call(&mut *store, params)?;
+        let value = read(&Answered::at(memory.data(&*store), at, self.meant)?)?;
+        if let Some(post) = &self.post {
+            post.call(&mut *store, at)?;
+        }
+        Ok(value)
     }
 }
 
@@ -164,62 +237,163 @@ impl Exports {
 pub(crate) struct CoreInstance {
     store: Store<Guest>,
     exports: Exports,
-    call: &'static Call,
+    operation: Operation,
+    max_state: u64,
 }
 
 impl CoreInstance {
     fn ask(&mut self, record: &str, made: &mut Made) -> Result<Verdict> {
-        let CoreInstance { store, exports, call } = self;
-        let length = u32::try_from(record.len())?;
-        let at = exports.realloc.call(&mut *store, (0, 0, 1, length))?;
-        let memory = exports.memory.data_mut(&mut *store);
-        let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..record.len()));
-        place
-            .ok_or_else(|| Error::msg("`cabi_realloc` gave a place outside of the memory"))?
-            .copy_from_slice(record.as_bytes());
-        let result = exports.operation.call(&mut *store, (at, length))?;
-        let verdict = read_verdict(exports.memory.data(&*store), result, call, made)?;
-        if let Some(post) = &exports.post {
-            post.call(&mut *store, result)?;
+        let CoreInstance { store, exports, operation, .. } = self;
+        let at = exports.give(store, record.as_bytes(), 1)?;
+        // It fits: `give` has checked that.
+        let length = record.len() as u32;
+        exports.first.call(store, &exports.memory, (at, length), |answered| {
+            answered.verdict(*operation, made)
+        })
+    }
+
+    fn ask_many(&mut self, records: &[&str], made: &mut Made) -> Result<Vec<Answer<usize>>> {
+        let CoreInstance { store, exports, .. } = self;
+        let mut list = Vec::with_capacity(8 * records.len());
+        for record in records {
+            let at = exports.give(store, record.as_bytes(), 1)?;
+            list.extend(at.to_le_bytes());
+            list.extend((record.len() as u32).to_le_bytes());
         }
-        Ok(verdict)
+        let at = exports.give(store, &list, 4)?;
+        let length = u32::try_from(records.len())?;
+        let answers = exports.first.call(store, &exports.memory, (at, length), |answered| {
+            answered.list(0, 12)?.map(|one| answered.texts_or_reason(one, made)).collect()
+        })?;
+        super::one_for_each(records, answers)
+    }
+
+    fn take_state(&mut self) -> Result<State> {
+        let CoreInstance { store, exports, max_state, .. } = self;
+        let states = exports.states()?;
+        states.take.call(store, &exports.memory, (), |answered| answered.state(0, *max_state))
+    }
+
+    fn merge_states(&mut self, left: &[u8], right: &[u8]) -> Result<Answer<State>> {
+        let CoreInstance { store, exports, max_state, .. } = self;
+        let states = exports.states()?;
+        let (left_at, right_at) = (exports.give(store, left, 1)?, exports.give(store, right, 1)?);
+        let params = (left_at, left.len() as u32, right_at, right.len() as u32);
+        states.merge.call(store, &exports.memory, params, |answered| {
+            answered.or_reason(|answered| answered.state(4, *max_state))
+        })
+    }
+
+    fn finish_state(&mut self, state: &[u8], made: &mut Made) -> Result<Answer<usize>> {
+        let CoreInstance { store, exports, .. } = self;
+        let states = exports.states()?;
+        let at = exports.give(store, state, 1)?;
+        states.finish.call(store, &exports.memory, (at, state.len() as u32), |answered| {
+            answered.texts_or_reason(answered.result, made)
+        })
     }
 }
 
-/// Reads the result that lies at `at`; what the plugin has made goes to `made`.
-fn read_verdict(memory: &[u8], at: u32, call: &Call, made: &mut Made) -> Result<Verdict> {
-    let result = memory.get(at as usize..).and_then(|rest| rest.get(..call.result_bytes));
-    let result = match result {
-        Some(result) if at.is_multiple_of(4) => result,
-        _ => {
-            let export = call.export;
-            let text = format!("`{export}` returned an address that holds no result");
-            return Err(Error::msg(text));
-        }
-    };
-    let word = |at: usize| word(result, at);
-    let unknown = |what: u8| {
-        Error::msg(format!("`{}` returned the unknown discriminant {what}", call.export))
-    };
-    match (result[0], call.operation) {
-        (0, Operation::Filter) => Ok(if result[4] == 0 { Verdict::Drop } else { Verdict::Keep }),
-        (0, Operation::Map) => match result[4] {
-            0 => Ok(Verdict::Drop),
-            1 => {
-                made.push(made_text(memory, word(8), word(12))?)?;
-                Ok(Verdict::Replace)
+impl Exports {
+    fn states(&self) -> Result<&StateExports> {
+        self.states.as_ref().ok_or_else(|| Error::msg("the plugin is no reduce"))
+    }
+}
+
+/// A result where the plugin has left it.
+struct Answered<'a> {
+    memory: &'a [u8],
+    result: &'a [u8],
+    export: &'static str,
+}
+
+impl<'a> Answered<'a> {
+    fn at(memory: &'a [u8], at: u32, function: &Function) -> Result<Answered<'a>> {
+        let export = function.export;
+        let result = memory.get(at as usize..).and_then(|rest| rest.get(..function.result_bytes));
+        match result {
+            Some(result) if at.is_multiple_of(4) => Ok(Answered { memory, result, export }),
+            _ => {
+                let text = format!("`{export}` returned an address that holds no result");
+                Err(Error::msg(text))
             }
-            other => Err(unknown(other)),
-        },
-        (0, Operation::FlatMap) => {
-            let bytes = word(8).checked_mul(8).ok_or_else(|| Error::msg("an endless list"))?;
-            for element in stretch(memory, word(4), bytes)?.chunks_exact(8) {
-                made.push(made_text(memory, self::word(element, 0), self::word(element, 4))?)?;
-            }
-            Ok(Verdict::Replace)
         }
-        (1, _) => Ok(Verdict::Reject(read_text(memory, word(4), word(8))?)),
-        (other, _) => Err(unknown(other)),
+    }
+
+    /// Reads what was said about a record; what the plugin has made goes to `made`.
+    fn verdict(&self, operation: Operation, made: &mut Made) -> Result<Verdict> {
+        let answer = self.or_reason(|answered| {
+            let result = answered.result;
+            Ok(match operation {
+                Operation::Filter if result[4] == 0 => Verdict::Drop,
+                Operation::Filter => Verdict::Keep,
+                Operation::Map => match result[4] {
+                    0 => Verdict::Drop,
+                    1 => {
+                        made.push(made_text(self.memory, word(result, 8), word(result, 12))?)?;
+                        Verdict::Replace
+                    }
+                    other => return Err(answered.unknown(other)),
+                },
+                Operation::FlatMap => {
+                    answered.texts(4, result, made)?;
+                    Verdict::Replace
+                }
+                Operation::Reduce => Verdict::Folded,
+                Operation::Batch => return Err(Error::msg("a batch is not asked one by one")),
+            })
+        })?;
+        Ok(answer.unwrap_or_else(Verdict::Reject))
+    }
+
+    /// Reads the value of a `result<_, string>`, or the reason why there is none.
+    fn or_reason<T>(&self, value: impl FnOnce(&Self) -> Result<T>) -> Result<Answer<T>> {
+        match self.result[0] {
+            0 => value(self).map(Ok),
+            1 => self.reason(self.result).map(Err),
+            other => Err(self.unknown(other)),
+        }
+    }
+
+    /// Reads a `result<list<string>, string>`: gives how many texts went to `made`.
+    fn texts_or_reason(&self, result: &[u8], made: &mut Made) -> Result<Answer<usize>> {
+        match result[0] {
+            0 => self.texts(4, result, made).map(Ok),
+            1 => self.reason(result).map(Err),
+            other => Err(self.unknown(other)),
+        }
+    }
+
+    fn texts(&self, at: usize, result: &[u8], made: &mut Made) -> Result<usize> {
+        let list = self.elements(word(result, at), word(result, at + 4), 8)?;
+        let count = list.len();
+        for element in list {
+            made.push(made_text(self.memory, word(element, 0), word(element, 4))?)?;
+        }
+        Ok(count)
+    }
+
+    fn reason(&self, result: &[u8]) -> Result<String> {
+        read_text(self.memory, word(result, 4), word(result, 8))
+    }
+
+    fn state(&self, at: usize, max_state: u64) -> Result<State> {
+        let bytes = stretch(self.memory, word(self.result, at), word(self.result, at + 4))?;
+        super::state(bytes, max_state)
+    }
+
+    /// The elements of the list whose address stands in the result at `at`.
+    fn list(&self, at: usize, size: u32) -> Result<std::slice::ChunksExact<'a, u8>> {
+        self.elements(word(self.result, at), word(self.result, at + 4), size)
+    }
+
+    fn elements(&self, at: u32, length: u32, size: u32) -> Result<std::slice::ChunksExact<'a, u8>> {
+        let bytes = length.checked_mul(size).ok_or_else(|| Error::msg("an endless list"))?;
+        Ok(stretch(self.memory, at, bytes)?.chunks_exact(size as usize))
+    }
+
+    fn unknown(&self, what: u8) -> Error {
+        Error::msg(format!("`{}` returned the unknown discriminant {what}", self.export))
     }
 }
 
@@ -233,6 +407,30 @@ impl super::Instance for CoreInstance {
         self.ask(record, made).map_err(|error| trapped(&error, self.store.data()))
     }
 
+    fn call_many(
+        &mut self,
+        records: &[&str],
+        made: &mut Made,
+    ) -> std::result::Result<Vec<Answer<usize>>, Trapped> {
+        self.ask_many(records, made).map_err(|error| trapped(&error, self.store.data()))
+    }
+
+    fn take(&mut self) -> std::result::Result<State, Trapped> {
+        self.take_state().map_err(|error| trapped(&error, self.store.data()))
+    }
+
+    fn merge(&mut self, left: &[u8], right: &[u8]) -> std::result::Result<Answer<State>, Trapped> {
+        self.merge_states(left, right).map_err(|error| trapped(&error, self.store.data()))
+    }
+
+    fn finish(
+        &mut self,
+        state: &[u8],
+        made: &mut Made,
+    ) -> std::result::Result<Answer<usize>, Trapped> {
+        self.finish_state(state, made).map_err(|error| trapped(&error, self.store.data()))
+    }
+
     fn guest(&mut self) -> &mut Guest {
         self.store.data_mut()
     }
@@ -244,7 +442,8 @@ mod tests {
 
     fn read(memory: &[u8], at: u32, operation: Operation) -> (Result<Verdict>, Vec<String>) {
         let mut made = Made::new(1000);
-        let verdict = read_verdict(memory, at, Call::of(operation), &mut made);
+        let answered = Answered::at(memory, at, Call::of(operation).first());
+        let verdict = answered.and_then(|answered| answered.verdict(operation, &mut made));
         (verdict, made.iter().map(str::to_owned).collect())
     }
 
@@ -260,9 +459,12 @@ mod tests {
         assert_eq!(filter(&memory, 0).unwrap(), Verdict::Keep);
         memory[..12].copy_from_slice(&[1, 0, 0, 0, 32, 0, 0, 0, 3, 0, 0, 0]);
         memory[32..35].copy_from_slice(b"why");
-        for operation in [Operation::Filter, Operation::Map, Operation::FlatMap] {
+        for operation in [Operation::Filter, Operation::Map, Operation::FlatMap, Operation::Reduce]
+        {
             assert_eq!(read(&memory, 0, operation).0.unwrap(), Verdict::Reject("why".into()));
         }
+        memory[0] = 0;
+        assert_eq!(read(&memory, 0, Operation::Reduce).0.unwrap(), Verdict::Folded);
     }
 
     #[test]

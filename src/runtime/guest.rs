@@ -122,6 +122,7 @@ mod tests {
             operation: Operation::Filter,
             memory,
             max_output: 0,
+            max_state: 0,
             max_log: MAX_LOG_OF_RECORD,
             params: Params::default(),
         })

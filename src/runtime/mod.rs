@@ -39,9 +39,17 @@ pub(crate) enum Verdict {
     Drop,
     /// What was [`Made`] of it takes its place.
     Replace,
+    /// It is part of the state now.
+    Folded,
     /// It cannot be judged; the plugin's words.
     Reject(String),
 }
+
+/// What a plugin answers, or the reason that it gives for not answering.
+pub(crate) type Answer<T> = Result<T, String>;
+
+/// What a reduce has folded records into. Its layout is the plugin's own.
+pub(crate) type State = Vec<u8>;
 
 /// The plugin stopped in the middle of a call. Its instance is of no further use.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,11 +60,24 @@ pub(crate) struct Trapped {
     pub text: String,
 }
 
-/// A live instance of a plugin that sees one record at a time.
+/// A live instance of a plugin. What its operation does not have traps.
 pub(crate) trait Instance {
     /// Asks about one record. `made` is empty before, and holds what was made of it
     /// after [`Verdict::Replace`].
     fn call(&mut self, record: &str, made: &mut Made) -> Result<Verdict, Trapped>;
+    /// Asks a batch about many. `made` is empty before, and holds what was made of all of
+    /// them after; the answers say how many texts belong to each.
+    fn call_many(
+        &mut self,
+        records: &[&str],
+        made: &mut Made,
+    ) -> Result<Vec<Answer<usize>>, Trapped>;
+    /// Takes the state of what a reduce has folded since the last time.
+    fn take(&mut self) -> Result<State, Trapped>;
+    /// Has a reduce merge two states.
+    fn merge(&mut self, left: &[u8], right: &[u8]) -> Result<Answer<State>, Trapped>;
+    /// Has a reduce make records of a state; gives how many went to `made`.
+    fn finish(&mut self, state: &[u8], made: &mut Made) -> Result<Answer<usize>, Trapped>;
     /// What the plugin left behind besides its answer.
     fn guest(&mut self) -> &mut Guest;
 }
@@ -69,6 +90,8 @@ struct Terms {
     memory: u64,
     /// What it may make of one record, in bytes.
     max_output: u64,
+    /// What it may fold records into, in bytes.
+    max_state: u64,
     /// What it may log of one record, in bytes.
     max_log: usize,
     params: Params,
@@ -96,6 +119,7 @@ impl Loaded {
             operation: setup.operation,
             memory: start.memory,
             max_output: start.max_output,
+            max_state: start.max_state,
             max_log: MAX_LOG_OF_RECORD / plugins.max(1),
             params: Arc::new(setup.params.clone()),
         };
@@ -121,6 +145,29 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     // A plugin's answers must not depend on the processor's choice of NaN bits.
     config.cranelift_nan_canonicalization(true);
     Engine::new(&config)
+}
+
+/// A state that a plugin has given, if it is not too large.
+fn state(bytes: impl Into<State> + AsRef<[u8]>, max_state: u64) -> wasmtime::Result<State> {
+    let length = bytes.as_ref().len() as u64;
+    if length > max_state {
+        return Err(Error::msg(format!(
+            "its state has {length} bytes, more than --max-state allows"
+        )));
+    }
+    Ok(bytes.into())
+}
+
+/// What a batch has answered, if there is one answer for each record.
+fn one_for_each<T>(records: &[&str], answers: Vec<T>) -> wasmtime::Result<Vec<T>> {
+    if answers.len() != records.len() {
+        return Err(Error::msg(format!(
+            "`process` returned {} outcomes for {} records",
+            answers.len(),
+            records.len()
+        )));
+    }
+    Ok(answers)
 }
 
 /// Puts an error of a call into words and tells memory from other reasons.

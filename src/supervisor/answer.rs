@@ -3,7 +3,8 @@
 
 use crate::ipc::Violation;
 use crate::output::Finished;
-use crate::protocol::{AfterFailure, Done, End, Entry, Framing, Mode, TEXT_BYTES};
+use crate::protocol::{AfterFailure, Done, End, Entry, Framing, Level, Mode, Piece, TEXT_BYTES};
+use crate::range::Nonce;
 use crate::slots::SupervisorSlot;
 
 use super::work::Attempt;
@@ -16,8 +17,20 @@ const TERMINATOR: u64 = 2;
 pub(super) struct Rules {
     pub framing: Framing,
     pub after_failure: AfterFailure,
-    /// What comes out is what went in, record by record.
-    pub only_filters: bool,
+    pub results: Results,
+    /// What records may be folded into, in bytes.
+    pub max_state: u64,
+}
+
+/// What comes of the records of an attempt.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Results {
+    /// What went in, record by record, or less.
+    Same,
+    /// What plugins have made of it.
+    Made,
+    /// A state.
+    State,
 }
 
 /// Takes an answer's results out of the slot, or says how it breaks the protocol.
@@ -31,26 +44,87 @@ pub(super) fn accept(
     let output = slot
         .copy_output(done.output_bytes)
         .ok_or(wrong("it claims more output than there can be"))?;
+    let text =
+        slot.copy_text(done.text_bytes).ok_or(wrong("it claims more text than there can be"))?;
+    let mut finished = Finished { used: done.used, dropped: done.dropped, ..Finished::default() };
+    if rules.results == Results::State {
+        finished.state = (done.used > 0).then_some(output);
+    } else {
+        check_records(&output, done.output_records, rules)?;
+        finished.output = output;
+        finished.output_records = done.output_records;
+    }
+    read_entries(&text, done, attempt, finished)
+}
+
+/// Checks that output is so many records, as far as that can be seen from outside.
+pub(super) fn check_records(output: &[u8], records: u64, rules: Rules) -> Result<(), Violation> {
     if !output.is_empty() && !output.ends_with(rules.framing.terminator()) {
         return Err(wrong("its output does not end where a record ends"));
     }
     // What stays as it was has been counted by its splitter; what a plugin made has not.
-    if !rules.only_filters
+    if rules.results != Results::Same
         && rules.framing == Framing::Lines
-        && memchr::memchr_iter(b'\n', &output).count() as u64 != done.output_records
+        && memchr::memchr_iter(b'\n', output).count() as u64 != records
     {
         return Err(wrong("its output does not have the records that it counted"));
     }
-    let text =
-        slot.copy_text(done.text_bytes).ok_or(wrong("it claims more text than there can be"))?;
-    let finished = Finished {
-        output,
-        output_records: done.output_records,
-        used: done.used,
-        dropped: done.dropped,
-        ..Finished::default()
+    Ok(())
+}
+
+/// A piece of a state that was asked for.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub bytes: Vec<u8>,
+    pub log: Vec<(Level, String)>,
+    pub log_cut: u64,
+}
+
+/// Takes a piece of a state out of the slot. `missing` is how many bytes there still can
+/// be, if that is known how many there are.
+pub(super) fn accept_piece(
+    piece: &Piece,
+    nonce: Nonce,
+    missing: Missing,
+    slot: &SupervisorSlot,
+) -> Result<Taken, Violation> {
+    if piece.nonce != nonce {
+        return Err(wrong("it answered an attempt that is not out"));
+    }
+    let whole = piece.bytes.checked_add(piece.left);
+    let fits = match missing {
+        Missing::Exactly(bytes) => whole == Some(bytes),
+        Missing::AtMost(bytes) => whole.is_some_and(|whole| whole <= bytes),
     };
-    read_entries(&text, done, attempt, finished)
+    if !fits || (piece.bytes == 0 && piece.left > 0) {
+        return Err(wrong("its piece of a state does not fit"));
+    }
+    let too_much = || wrong("it claims more than there can be");
+    let bytes = slot.copy_output(piece.bytes).ok_or_else(too_much)?;
+    let text = slot.copy_text(piece.text_bytes).ok_or_else(too_much)?;
+    let mut taken = Taken { bytes, log: Vec::new(), log_cut: 0 };
+    let mut text = &text[..];
+    while !text.is_empty() {
+        let (entry, rest) = take_entry(text)?;
+        text = rest;
+        match entry {
+            Entry::Failure(_) => return Err(wrong("it reports a failure outside of its range")),
+            Entry::Log { level, text } => taken.log.push((level, text)),
+            Entry::LogCut { lines } => taken.log_cut = taken.log_cut.saturating_add(lines),
+        }
+    }
+    Ok(taken)
+}
+
+/// How much of a state is still to come, in bytes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Missing {
+    Exactly(u64),
+    AtMost(u64),
+}
+
+fn take_entry(text: &[u8]) -> Result<(Entry, &[u8]), Violation> {
+    postcard::take_from_bytes::<Entry>(text).map_err(|_| wrong("its text area holds no entries"))
 }
 
 fn wrong(how: &'static str) -> Violation {
@@ -87,21 +161,34 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
     if matches!(attempt.mode, Mode::Fail(_)) && done.used + done.dropped > 0 {
         return Err(wrong("it used a record that has failed"));
     }
-    let fits = match rules.only_filters {
+    let fits = match rules.results {
         // Kept records come out as they went in, or shorter.
-        true => {
+        Results::Same => {
             done.output_records == done.used && done.output_bytes <= bytes + done.used * TERMINATOR
         }
         // One comes out at least of each that was used, and none has no bytes.
-        false => {
+        Results::Made => {
             let smallest = 1 + rules.framing.terminator().len() as u64;
             let least = done.output_records.checked_mul(smallest);
             done.output_records >= done.used
                 && least.is_some_and(|least| least <= done.output_bytes)
         }
+        Results::State => {
+            let state = done.output_bytes.checked_add(done.left);
+            done.output_records == 0 && state.is_some_and(|state| state <= rules.max_state)
+        }
     };
-    if !fits || (done.output_bytes > 0) != (done.used > 0) {
+    let shows = match rules.results {
+        // A state may have no bytes.
+        Results::State => done.output_bytes > 0 || done.left == 0,
+        Results::Same | Results::Made => (done.used == 0) || done.output_bytes > 0,
+    };
+    let nothing = done.output_bytes == 0 && done.left == 0;
+    if !fits || !shows || (done.used == 0 && !nothing) {
         return Err(wrong("its output does not fit its counts"));
+    }
+    if rules.results != Results::State && done.left > 0 {
+        return Err(wrong("it speaks of a state that there is not"));
     }
     if done.text_bytes as usize > TEXT_BYTES {
         return Err(wrong("it claims more text than there can be"));
@@ -119,8 +206,7 @@ fn read_entries(
     let records = done.used + done.dropped + done.failed;
     let mut at = attempt.start;
     while !text.is_empty() {
-        let (entry, rest) = postcard::take_from_bytes::<Entry>(text)
-            .map_err(|_| wrong("its text area holds no entries"))?;
+        let (entry, rest) = take_entry(text)?;
         text = rest;
         match entry {
             Entry::Failure(failure) => {
@@ -152,8 +238,12 @@ mod tests {
     use crate::slots::WorkerSlot;
 
     const LAYOUT: Layout = Layout { input: 4096, output: 4096 };
-    const RULES: Rules =
-        Rules { framing: Framing::Lines, after_failure: AfterFailure::GoOn, only_filters: true };
+    const RULES: Rules = Rules {
+        framing: Framing::Lines,
+        after_failure: AfterFailure::GoOn,
+        results: Results::Same,
+        max_state: 1000,
+    };
     const ATTEMPT: Attempt = Attempt { nonce: Nonce(7), start: 100, end: 200, mode: Mode::Through };
 
     fn honest() -> Done {
@@ -164,6 +254,7 @@ mod tests {
             dropped: 1,
             failed: 1,
             output_bytes: 4,
+            left: 0,
             output_records: 1,
             text_bytes: 0,
             end: End::Reached,
@@ -203,7 +294,8 @@ mod tests {
 
     #[test]
     fn every_false_number_is_noticed() {
-        let lies: [(&str, Done); 14] = [
+        let lies: [(&str, Done); 15] = [
+            ("a state that there is not", Done { left: 1, ..honest() }),
             ("nonce", Done { nonce: Nonce(8), ..honest() }),
             ("stops early", Done { stop: 150, ..honest() }),
             ("stops late", Done { stop: 201, ..honest() }),
@@ -226,7 +318,7 @@ mod tests {
 
     #[test]
     fn what_a_plugin_made_is_counted() {
-        let rules = Rules { only_filters: false, ..RULES };
+        let rules = Rules { results: Results::Made, ..RULES };
         let slot = SupervisorSlot::new(LAYOUT).unwrap();
         let [input, output] = slot.files();
         let mut theirs = WorkerSlot::map(input, output, LAYOUT).unwrap();
@@ -240,6 +332,51 @@ mod tests {
         for (records, bytes) in [(0, 4), (2, 4), (1, 7), (3, 7), (4, 8), (u64::MAX, 7)] {
             assert!(made(records, bytes).is_err(), "{records} records in {bytes} bytes");
         }
+    }
+
+    #[test]
+    fn a_state_has_no_records_and_a_size_that_is_allowed() {
+        let rules = Rules { results: Results::State, ..RULES };
+        let slot = SupervisorSlot::new(LAYOUT).unwrap();
+        let state = |used, output_bytes, left| {
+            let honest = Done { failed: 0, dropped: 0, output_records: 0, ..honest() };
+            let done = Done { used, output_bytes, left, ..honest };
+            accept(&done, &ATTEMPT, &slot, rules).map(|finished| finished.state)
+        };
+        assert_eq!(state(0, 0, 0).unwrap(), None);
+        assert_eq!(state(1, 0, 0).unwrap(), Some(vec![]));
+        assert_eq!(state(1, 2, 998).unwrap(), Some(vec![0, 0]));
+        for (used, bytes, left) in
+            [(0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 2, 999), (1, 2, u64::MAX), (1, 1001, 0)]
+        {
+            assert!(state(used, bytes, left).is_err(), "{used} {bytes} {left}");
+        }
+        let records = Done { output_records: 1, failed: 0, ..honest() };
+        assert!(accept(&records, &ATTEMPT, &slot, rules).is_err());
+    }
+
+    #[test]
+    fn pieces_of_a_state_add_up() {
+        let slot = SupervisorSlot::new(LAYOUT).unwrap();
+        let honest = Piece { nonce: Nonce(7), bytes: 4, left: 6, records: 0, text_bytes: 0 };
+        let judge = |piece, missing| accept_piece(&piece, Nonce(7), missing, &slot).is_ok();
+        assert!(judge(honest, Missing::Exactly(10)));
+        assert!(judge(honest, Missing::AtMost(10)));
+        assert!(judge(Piece { bytes: 0, left: 0, ..honest }, Missing::AtMost(10)));
+        for (name, piece) in [
+            ("nonce", Piece { nonce: Nonce(8), ..honest }),
+            ("less", Piece { left: 5, ..honest }),
+            ("more", Piece { left: 7, ..honest }),
+            ("an overflow", Piece { left: u64::MAX, ..honest }),
+            ("nothing, and more to come", Piece { bytes: 0, left: 10, ..honest }),
+            ("text", Piece { text_bytes: u32::MAX, ..honest }),
+            ("text that is none", Piece { text_bytes: 1, ..honest }),
+        ] {
+            assert!(!judge(piece, Missing::Exactly(10)), "{name}");
+        }
+        assert!(!judge(Piece { left: 7, ..honest }, Missing::AtMost(10)));
+        let whole = Piece { bytes: 5000, left: 0, ..honest };
+        assert!(!judge(whole, Missing::Exactly(5000)), "more than the slot has");
     }
 
     #[test]

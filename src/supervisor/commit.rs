@@ -8,13 +8,15 @@ use crate::account::Account;
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
 use crate::input::Inputs;
-use crate::job::{Job, OnError, Order};
+use crate::job::{Job, OnError, Order, Wanted};
 use crate::output::{Commit, Finished, Frontier, Sink};
 use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
 use crate::records::Format;
+use crate::state_file;
 use crate::text::printable;
 
+use super::answer::Results;
 use super::{JobFailed, framing};
 
 /// The output and the account of a job, which always agree.
@@ -24,6 +26,8 @@ pub(super) struct Ledger {
     sink: Sink,
     account: Account,
     framing: Option<Framing>,
+    /// Records are folded into one result.
+    folds: bool,
     /// Records committed of the input at the frontier.
     records: u64,
     /// Bytes of input that committed ranges cover.
@@ -31,7 +35,7 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub fn open(job: &Job, inputs: Arc<Inputs>) -> Result<Ledger, Error> {
+    pub fn open(job: &Job, inputs: Arc<Inputs>, results: Results) -> Result<Ledger, Error> {
         let sink = Sink::open(&job.output, &inputs.identities())?;
         Ok(Ledger {
             job: job.clone(),
@@ -39,6 +43,7 @@ impl Ledger {
             sink,
             account: Account::default(),
             framing: None,
+            folds: results == Results::State,
             records: 0,
             covered: 0,
         })
@@ -47,7 +52,9 @@ impl Ledger {
     /// Learns how an input is laid out; the first one decides about the output.
     pub fn begin(&mut self, format: Format) {
         let framing = *self.framing.get_or_insert_with(|| framing(&self.job, format));
-        self.sink.frame(framing);
+        if self.job.wanted == Wanted::Records {
+            self.sink.frame(framing);
+        }
     }
 
     /// How the output is framed; known before the first range.
@@ -112,11 +119,7 @@ impl Ledger {
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
         self.account.output_records += finished.output_records;
-        self.account.log_lines += finished.log.len() as u64;
-        self.account.log_lines = self.account.log_lines.saturating_add(finished.log_cut);
-        for (level, text) in &finished.log {
-            events(Event::Log { level: level_name(*level), text });
-        }
+        self.log(&finished.log, finished.log_cut, events);
         let records = finished.records();
         for failure in finished.failures {
             self.account.count_failure(failure.kind);
@@ -134,6 +137,26 @@ impl Ledger {
         }
         self.records += records;
         Ok(())
+    }
+
+    /// Counts and passes on what plugins have logged.
+    pub fn log(&mut self, lines: &[(Level, String)], cut: u64, events: &mut dyn FnMut(Event<'_>)) {
+        self.account.log_lines += lines.len() as u64;
+        self.account.log_lines = self.account.log_lines.saturating_add(cut);
+        for (level, text) in lines {
+            events(Event::Log { level: level_name(*level), text });
+        }
+    }
+
+    /// Writes what a reduce has made of its state at the end.
+    pub fn write_finished(&mut self, output: &[u8], records: u64) -> Result<(), Error> {
+        self.account.output_records += records;
+        self.sink.write(output)
+    }
+
+    /// Writes a state in place of the records that could be made of it.
+    pub fn write_state(&mut self, state: Option<&[u8]>) -> Result<(), Error> {
+        self.sink.write_state(&state_file::encode(state))
     }
 
     fn describe(&self, input: InputId, failure: Failure) -> RecordFailure {
@@ -160,9 +183,11 @@ impl Ledger {
         end: Result<(), Error>,
         elapsed: Duration,
     ) -> Result<Account, Box<JobFailed>> {
-        // An output that cannot be written cannot be ended either.
         let end = match end {
+            // An output that cannot be written cannot be ended either.
             Err(error @ (Error::WriteOutput(_) | Error::ClosedPipe)) => Err(error),
+            // A result of all records is whole or nothing.
+            Err(error) if self.folds => Err(error),
             end => self.sink.close().and(end),
         };
         self.account.elapsed = elapsed;

@@ -4,13 +4,15 @@
 
 mod answer;
 mod commit;
+mod folding;
 mod place;
 mod plan;
+mod start;
+mod state_work;
+mod states;
 mod watch;
 mod work;
 
-use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,19 +24,21 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::input::{self, Cut, Cutter, Inputs, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
-use crate::job::{Job, OnError};
-use crate::output::{Expected, Frontier};
+use crate::job::{Input, InputsAre, Job, OnError};
+use crate::output::{Expected, Finished, Frontier};
 use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
 use crate::records::Format;
-use crate::roles::Role;
 use crate::sandbox::{self, Locked};
+use crate::state_file;
 use crate::text::printable;
-use crate::worker_handle::{Exit, WorkerHandle};
+use crate::worker_handle::Exit;
 
-use answer::Rules;
+use answer::{Results, Rules};
 use commit::Ledger;
-use place::{Death, Place, Worker};
+use folding::Folding;
+use place::{Death, IsDone, Place};
 use plan::{Plan, Setups};
+use states::More;
 use work::{Cause, Work};
 
 /// Numbers of guard sockets: the compile worker's come first.
@@ -78,7 +82,11 @@ impl std::error::Error for JobFailed {
 /// [`JobFailed`], with the account of what was done until then.
 pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
     let started = Instant::now();
-    let inputs = Arc::new(Inputs::open(&job.inputs)?);
+    let (inputs, states) = match job.inputs_are {
+        InputsAre::Records => (Inputs::open(&job.inputs)?, Vec::new()),
+        InputsAre::States => (Inputs::open(&[])?, read_states(job)?),
+    };
+    let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
     let artifacts = job
         .plugins
@@ -86,9 +94,14 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         .zip(0..)
         .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
         .collect::<Result<Vec<Artifact>, Error>>()?;
+    plan::check_operations(job, &artifacts)?;
     let setups = Setups::new(job, &artifacts)?;
     let plan = Plan::new(job, &inputs, &artifacts);
-    let ledger = Ledger::open(job, Arc::clone(&inputs))?;
+    let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
+    if job.inputs_are == InputsAre::States {
+        // They have no format that the output could follow.
+        ledger.begin(Format::Ndjson);
+    }
     let cutter = input::start(&inputs, plan.cut_rules(job))?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
@@ -97,16 +110,18 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         directory,
         artifacts,
         setups,
-        plan,
         events,
         places: Vec::new(),
         frontier: Frontier::new(job.order, job.window()),
+        folding: (plan.results == Results::State).then(|| Folding::of(states)),
         ledger,
         spare: cutter.spare(),
         sender,
         generation: FIRST_GENERATION,
         deaths: 0,
         format: Format::JsonSequence,
+        ranges: 0,
+        plan,
     };
     let end = supervisor.work(cutter, &heard);
     supervisor.close(end, started)
@@ -129,6 +144,8 @@ struct Supervisor<'a> {
     events: &'a mut dyn FnMut(Event<'_>),
     places: Vec<Place>,
     frontier: Frontier,
+    /// What a job with a reduce has besides.
+    folding: Option<Folding>,
     ledger: Ledger,
     /// Takes buffers back to the cutter.
     spare: Sender<Vec<u8>>,
@@ -138,6 +155,18 @@ struct Supervisor<'a> {
     deaths: usize,
     /// How the input that is being cut is laid out.
     format: Format,
+    /// Ranges so far.
+    ranges: u64,
+}
+
+/// Reads the states that are to be merged.
+fn read_states(job: &Job) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    let read = |input: &Input| match input {
+        Input::Path(path) => state_file::read(path, job.limits.max_state),
+        // The job was checked for that.
+        Input::Stdin => Err(Error::Usage("the states to be merged have to be files".into())),
+    };
+    job.inputs.iter().map(read).collect()
 }
 
 impl Supervisor<'_> {
@@ -146,7 +175,16 @@ impl Supervisor<'_> {
         let no_cuts = never();
         let tick = (self.job.limits.timeout / 100)
             .clamp(Duration::from_millis(2), Duration::from_millis(20));
-        while cutter.cuts().is_some() || !self.frontier.is_empty() {
+        loop {
+            let all_cut = cutter.cuts().is_none() && self.frontier.is_empty();
+            self.fold(if all_cut { More::No } else { More::Comes })?;
+            if all_cut && self.folding.as_ref().is_none_or(Folding::is_over) {
+                return Ok(());
+            }
+            for place in &mut self.places {
+                place.send(&self.frontier)?;
+                place.look(self.job.limits.timeout);
+            }
             let cuts = cutter.cuts().filter(|_| self.wants_cuts());
             let mut finished = false;
             select! {
@@ -172,12 +210,7 @@ impl Supervisor<'_> {
                 cutter.finished();
             }
             self.ledger.commit(&mut self.frontier, self.job.on_error, self.events)?;
-            for place in &mut self.places {
-                place.send(&self.frontier);
-                place.look(self.job.limits.timeout);
-            }
         }
-        Ok(())
     }
 
     /// Whether something can be done with a further cut.
@@ -200,12 +233,9 @@ impl Supervisor<'_> {
                     Source::File { index } => (From::File { index }, None),
                     Source::Bytes(bytes) => (From::Slot { base: range.start }, Some(bytes)),
                 };
-                let work = Work::new(range, from, self.format);
-                // A worker that has just been started for it is not online yet.
-                let with_room = self.places.iter_mut().filter(|place| place.has_room());
-                let place = with_room.min_by_key(|place| (place.load(), !place.is_free()));
-                let place = place.ok_or_else(|| Error::Workers("no worker has room".into()))?;
-                place.take(work, bytes.as_deref())?;
+                let work = Work::new(self.ranges, range, from, self.format);
+                self.ranges += 1;
+                self.place_with_room()?.take(work, bytes.as_deref())?;
                 if let Some(bytes) = bytes {
                     // Where there are enough it is freed.
                     let _ = self.spare.try_send(bytes);
@@ -216,47 +246,6 @@ impl Supervisor<'_> {
             Cut::Failed { error } => self.frontier.expect(Expected::Failed(error)),
         }
         Ok(())
-    }
-
-    /// Starts a further worker, unless all are there or one is idle.
-    fn start_another(&mut self) -> Result<(), Error> {
-        let idle = |place: &Place| place.is_free() && place.load() == 0;
-        let number = self.places.len();
-        if number == self.plan.workers || self.places.iter().any(idle) {
-            return Ok(());
-        }
-        let place = Place::new(number, self.plan.layout)
-            .map_err(|error| Error::system("make shared memory for a worker", error))?;
-        self.places.push(place);
-        self.ledger.count_worker();
-        self.start_worker(number)
-    }
-
-    fn start_worker(&mut self, number: usize) -> Result<(), Error> {
-        self.generation += 1;
-        let (place, generation, sender) = (number, self.generation, self.sender.clone());
-        let files = self.files_for(number)?;
-        let hear = move |heard| {
-            // The receiver is gone when the job is over.
-            let _ = sender.send(FromWorker { place, generation, heard });
-        };
-        let handle = WorkerHandle::spawn(Role::Worker, &self.directory, generation, files, hear)?;
-        self.places[number].worker = Some(Worker::new(handle, generation));
-        Ok(())
-    }
-
-    /// What a worker inherits, in the order of `descriptors::worker`.
-    fn files_for(&self, number: usize) -> Result<Vec<OwnedFd>, Error> {
-        let system = |error| Error::system("hand descriptors to a worker", error);
-        let mut files = vec![self.setups.file.try_clone().map_err(system)?];
-        files.extend(self.places[number].files().map_err(system)?);
-        for artifact in &self.artifacts {
-            files.push(artifact.file.try_clone().map_err(system)?);
-        }
-        for input in self.inputs.inherited() {
-            files.push(File::try_clone(input).map_err(system)?.into());
-        }
-        Ok(files)
     }
 
     fn hear(&mut self, said: FromWorker) -> Result<(), Error> {
@@ -296,6 +285,7 @@ impl Supervisor<'_> {
                     memory: self.job.limits.memory,
                     max_record: self.job.limits.max_record,
                     max_output: self.job.limits.max_output,
+                    max_state: self.job.limits.max_state,
                     setups: self.setups.length,
                     after_failure: after_failure(self.job.on_error),
                     framing: self.ledger.framing(),
@@ -321,11 +311,21 @@ impl Supervisor<'_> {
                 Ok(()) => Ok(()),
                 Err(violation) => self.replace(said.place, Some(violation)),
             },
+            Response::Piece(piece) => match self.accept_piece(said.place, &piece) {
+                Ok(()) => Ok(()),
+                Err(violation) => self.replace(said.place, Some(violation)),
+            },
+            Response::Fatal { what: Fatal::State, text } => {
+                Err(self.state_error(format!("failed at its state: {}", printable(&text)), None))
+            }
+            Response::Fatal { what: Fatal::StateRejected, text } => {
+                Err(self.state_error("rejected a state".into(), Some(text)))
+            }
             Response::Fatal { what: Fatal::Instantiate, text } => {
                 Err(Error::Instantiate { plugin: self.job.plugin_names(), why: printable(&text) })
             }
             Response::Fatal { what: Fatal::Input, text } => {
-                let input = place.front().map(|(work, _)| self.inputs.name(work.start().0));
+                let input = place.front_range().map(|(work, _)| self.inputs.name(work.start().0));
                 Err(Error::ReadInput {
                     name: input.unwrap_or_default(),
                     source: std::io::Error::other(printable(&text)),
@@ -357,20 +357,41 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Takes in what a worker has finished.
+    /// Takes in an answer to an attempt.
     fn accept(&mut self, number: usize, done: &Done) -> Result<(), Violation> {
-        let rules = Rules {
-            framing: self.ledger.framing(),
-            after_failure: after_failure(self.job.on_error),
-            only_filters: self.plan.only_filters,
-        };
+        let rules = self.rules();
         let place = &mut self.places[number];
         let nobody_asked = Violation::Answer("it answered before it was asked");
-        let (work, memory) = place.front().ok_or(nobody_asked.clone())?;
-        let attempt = work.attempt().ok_or(nobody_asked)?;
+        let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
+        let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
         let finished = answer::accept(done, &attempt, memory, rules)?;
+        if done.left > 0 {
+            work.keep(*done, finished);
+            place.answered(IsDone::No);
+        } else {
+            self.finish(number, done, finished);
+        }
+        Ok(())
+    }
+
+    /// What holds for every answer.
+    fn rules(&self) -> Rules {
+        Rules {
+            framing: self.ledger.framing(),
+            after_failure: after_failure(self.job.on_error),
+            results: self.plan.results,
+            max_state: self.job.limits.max_state,
+        }
+    }
+
+    /// Takes in what a worker has finished of the range that it is at.
+    fn finish(&mut self, number: usize, done: &Done, mut finished: Finished) {
+        let place = &mut self.places[number];
+        let Some((work, _)) = place.front_range() else { return };
         let stretch = work.advance(done);
-        place.answered();
+        let positions = work.positions(stretch);
+        let is_done = if work.is_done() { IsDone::Yes } else { IsDone::No };
+        place.answered(is_done);
         let pid = place.worker.as_ref().map_or(0, |worker| worker.handle.pid());
         (self.events)(Event::Message {
             worker: number,
@@ -381,9 +402,11 @@ impl Supervisor<'_> {
         });
         if stretch.start < stretch.end {
             self.deaths = 0;
+            if let Some(folding) = &mut self.folding {
+                folding.insert(positions, finished.state.take());
+            }
             self.frontier.finish(stretch, finished);
         }
-        Ok(())
     }
 
     /// Buries a worker that is gone or must go, and starts another in its place.
@@ -413,6 +436,13 @@ impl Supervisor<'_> {
             };
             return Err(Error::Instantiate { plugin: self.job.plugin_names(), why });
         }
+        if let Death::AtState(cause @ (Cause::Timeout | Cause::Crash)) = death {
+            let why = match cause {
+                Cause::Timeout => "took longer at its state than --timeout allows".to_owned(),
+                _ => format!("killed a worker at its state: {how}"),
+            };
+            return Err(self.state_error(why, None));
+        }
         self.deaths += 1;
         // A poison record costs two deaths, a killed replay of it up to six more.
         if self.deaths > 10 + 8 * self.plan.workers {
@@ -423,6 +453,13 @@ impl Supervisor<'_> {
         }
         self.ledger.count_restart();
         self.start_worker(number)
+    }
+
+    /// The end of a job whose reduce, the last of its plugins, cannot go on.
+    fn state_error(&self, why: String, plugin_text: Option<String>) -> Error {
+        let plugin = self.job.plugins().last();
+        let plugin = plugin.map_or_else(String::new, |path| path.display().to_string());
+        Error::State { plugin, why, plugin_text }
     }
 
     /// Ends workers and output, whichever way the job went.

@@ -10,12 +10,13 @@ use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::Error;
 use crate::output::Frontier;
-use crate::protocol::{Layout, Process, Request, SLOTS};
+use crate::protocol::{Layout, SLOTS};
 use crate::range::Nonce;
 use crate::sandbox::Layers;
 use crate::slots::{Progress, SupervisorSlot, Yield};
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 
+use super::state_work::StateWork;
 use super::watch::{Judgement, Times, Watch};
 use super::work::{Cause, Work};
 
@@ -29,7 +30,25 @@ pub(super) struct Place {
 
 struct Slot {
     memory: SupervisorSlot,
-    work: Option<Work>,
+    task: Option<Task>,
+}
+
+/// What is to be done in a slot.
+#[derive(Debug)]
+pub(super) enum Task {
+    Range(Work),
+    States(StateWork),
+}
+
+impl Task {
+    /// The attempt that is out.
+    fn attempt(&self) -> Option<Nonce> {
+        match self {
+            // An answer whose state is not whole is followed by another request.
+            Task::Range(work) => work.attempt().map(|attempt| attempt.nonce),
+            Task::States(work) => work.attempt(),
+        }
+    }
 }
 
 /// The process that serves a place now.
@@ -84,11 +103,20 @@ pub(super) enum Death {
     Ordinary,
     /// It was bringing the plugin to life, and died of it.
     Instantiating(Cause),
+    /// The plugin, a reduce, was at a state, and it died of it.
+    AtState(Cause),
+}
+
+/// Whether all is done of what a request belonged to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum IsDone {
+    Yes,
+    No,
 }
 
 impl Place {
     pub fn new(number: usize, layout: Layout) -> io::Result<Place> {
-        let slot = |_| Ok(Slot { memory: SupervisorSlot::new(layout)?, work: None });
+        let slot = |_| Ok(Slot { memory: SupervisorSlot::new(layout)?, task: None });
         let slots = (0..SLOTS).map(slot).collect::<io::Result<_>>()?;
         Ok(Place { number, worker: None, slots })
     }
@@ -101,7 +129,7 @@ impl Place {
 
     /// Number of ranges that this place has to deal with.
     pub fn load(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.work.is_some()).count()
+        self.slots.iter().filter(|slot| slot.task.is_some()).count()
     }
 
     /// Whether there is a slot for a further range.
@@ -116,51 +144,86 @@ impl Place {
 
     /// Takes on a range; `bytes` are its contents if they do not lie in a file.
     pub fn take(&mut self, work: Work, bytes: Option<&[u8]>) -> Result<(), Error> {
-        let slot = self.slots.iter_mut().find(|slot| slot.work.is_none());
-        let slot =
-            slot.ok_or_else(|| Error::Workers("a worker got more than it can hold".into()))?;
+        let slot = self.free_slot()?;
         if let Some(bytes) = bytes {
             let filled = slot.memory.fill(bytes);
             filled.map_err(|error| Error::system("hand a range to a worker", error))?;
         }
-        slot.work = Some(work);
+        slot.task = Some(Task::Range(work));
         Ok(())
     }
 
-    /// Sends every attempt that may be sent now.
-    pub fn send(&mut self, frontier: &Frontier) {
-        let Some(worker) = self.worker.as_mut().filter(|worker| worker.online) else { return };
+    /// Takes on something that is to be done with states.
+    pub fn take_states(&mut self, work: StateWork) -> Result<(), Error> {
+        self.free_slot()?.task = Some(Task::States(work));
+        Ok(())
+    }
+
+    fn free_slot(&mut self) -> Result<&mut Slot, Error> {
+        let slot = self.slots.iter_mut().find(|slot| slot.task.is_none());
+        slot.ok_or_else(|| Error::Workers("a worker got more than it can hold".into()))
+    }
+
+    /// Sends every request that may be sent now.
+    pub fn send(&mut self, frontier: &Frontier) -> Result<(), Error> {
+        let Some(worker) = self.worker.as_mut().filter(|worker| worker.online) else {
+            return Ok(());
+        };
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            let Some(work) = &mut slot.work else { continue };
-            if work.attempt().is_some() || !frontier.has_room_for(work.start()) {
+            if worker.queue.contains(&index) {
                 continue;
             }
+            let request = match &mut slot.task {
+                Some(Task::Range(work))
+                    if work.has_to_fetch() || frontier.has_room_for(work.start()) =>
+                {
+                    work.begin(nonce(), index as u8)
+                }
+                Some(Task::States(work)) => {
+                    let room = slot.memory.input_room();
+                    let (request, piece) = work.begin(nonce(), index as u8, room);
+                    let filled = slot.memory.fill(piece);
+                    filled.map_err(|error| Error::system("hand a state to a worker", error))?;
+                    request
+                }
+                Some(Task::Range(_)) | None => continue,
+            };
             slot.memory.ask_to_yield(Yield::No);
-            let process: Process = work.begin(nonce(), index as u8);
             worker.queue.push_back(index);
             // A failure means that the worker is gone. That will be heard, and then
             // the attempt is made again.
-            let _ = worker.handle.send(Request::Process(process));
+            let _ = worker.handle.send(request);
         }
         self.watch_front();
+        Ok(())
     }
 
     /// The slot whose attempt the worker is at.
-    pub fn front(&mut self) -> Option<(&mut Work, &SupervisorSlot)> {
+    pub fn front(&mut self) -> Option<(&mut Task, &SupervisorSlot)> {
         let index = *self.worker.as_ref()?.queue.front()?;
         let slot = self.slots.get_mut(index)?;
-        Some((slot.work.as_mut()?, &slot.memory))
+        Some((slot.task.as_mut()?, &slot.memory))
     }
 
-    /// Forgets the attempt at the front, which was answered, and its range if that
-    /// is done.
-    pub fn answered(&mut self) {
+    /// The range in it, if it is one.
+    pub fn front_range(&mut self) -> Option<(&mut Work, &SupervisorSlot)> {
+        match self.front()? {
+            (Task::Range(work), memory) => Some((work, memory)),
+            (Task::States(_), _) => None,
+        }
+    }
+
+    /// Forgets the request at the front, which was answered. What it belongs to stays
+    /// unless it is done.
+    pub fn answered(&mut self, is_done: IsDone) {
         let index = self.worker.as_mut().and_then(|worker| {
             worker.watch = None;
             worker.queue.pop_front()
         });
-        if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
-            slot.work.take_if(|work| work.is_done());
+        if let Some(slot) = index.and_then(|index| self.slots.get_mut(index))
+            && is_done == IsDone::Yes
+        {
+            slot.task = None;
         }
         self.watch_front();
     }
@@ -169,11 +232,11 @@ impl Place {
     fn watch_front(&mut self) {
         let Some(worker) = &mut self.worker else { return };
         let front = worker.queue.front().and_then(|index| self.slots.get(*index));
-        let attempt = front.and_then(|slot| slot.work.as_ref()?.attempt());
-        if let Some(attempt) = attempt
-            && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != attempt.nonce)
+        let attempt = front.and_then(|slot| slot.task.as_ref()?.attempt());
+        if let Some(nonce) = attempt
+            && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != nonce)
         {
-            worker.watch = Some(Watch::new(attempt.nonce, worker.times()));
+            worker.watch = Some(Watch::new(nonce, worker.times()));
         }
     }
 
@@ -214,15 +277,25 @@ impl Place {
         for slot in &mut self.slots {
             let progress = slot.memory.progress();
             slot.memory.forget_progress();
-            if progress == Progress::Instantiating {
-                death = Death::Instantiating(cause);
+            match progress {
+                Progress::Instantiating => death = Death::Instantiating(cause),
+                Progress::AtState => death = Death::AtState(cause),
+                Progress::Record(_) | Progress::Idle => {}
             }
-            if let Some(work) = &mut slot.work {
-                let offset = match progress {
-                    Progress::Record(offset) => Some(offset),
-                    Progress::Idle | Progress::Instantiating => None,
-                };
-                work.interrupt(offset, cause);
+            match &mut slot.task {
+                Some(Task::Range(work)) => {
+                    let offset = match progress {
+                        Progress::Record(offset) => Some(offset),
+                        Progress::Idle | Progress::Instantiating | Progress::AtState => None,
+                    };
+                    work.interrupt(offset, cause);
+                }
+                Some(Task::States(work)) => {
+                    if !work.interrupt(cause) {
+                        death = Death::AtState(Cause::Crash);
+                    }
+                }
+                None => {}
             }
         }
         death

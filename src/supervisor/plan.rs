@@ -8,10 +8,12 @@ use std::os::fd::OwnedFd;
 use crate::compile::Artifact;
 use crate::error::Error;
 use crate::input::{CutRules, Inputs};
-use crate::job::Job;
+use crate::job::{InputsAre, Job, Wanted};
 use crate::protocol::{Layout, Operation, Setup};
 use crate::records::CHUNK;
 use crate::slots;
+
+use super::answer::Results;
 
 /// The size of a range for large inputs, in bytes.
 const RANGE: u64 = 1 << 20;
@@ -22,6 +24,10 @@ const RANGES_EACH: u64 = 4;
 /// Data of a worker besides the plugin's and the record's, in bytes: compiled code and
 /// its image, the runtime, buffers.
 const WORKER_DATA: u64 = 512 << 20;
+/// States that a worker may hold at once: two slots, each with two that have come, one
+/// that was made of them, and one on its way between.
+const STATES: u64 = 8;
+
 /// Sizes that follow from the job and its input.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Plan {
@@ -31,8 +37,10 @@ pub(super) struct Plan {
     /// Data that a worker may have: instances, what is read of a record and made of it,
     /// itself.
     pub data: u64,
-    /// All plugins are filters: what comes out is what went in.
-    pub only_filters: bool,
+    /// What comes of the records of a range.
+    pub results: Results,
+    /// What may come of the last state, as it stands in the output, in bytes.
+    pub most_finished: u64,
 }
 
 impl Plan {
@@ -46,9 +54,10 @@ impl Plan {
         });
         let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
         let record = job.limits.max_record;
-        let only_filters = artifacts.iter().all(|artifact| artifact.operation == Operation::Filter);
+        let results = results(artifacts);
         // What a filter keeps is no longer than it was.
-        let made = if only_filters { 0 } else { job.limits.max_output };
+        let made = if results == Results::Same { 0 } else { job.limits.max_output };
+        let max_state = job.limits.max_state;
         // A range of a stream ends with the first record that passes its size; bytes
         // come in chunks. All that is made of one record has to fit.
         let input = range_size + record + 2 * CHUNK as u64;
@@ -58,14 +67,56 @@ impl Plan {
             workers: workers.min(useful) as usize,
             range_size,
             layout: Layout { input, output },
-            data: plugins * (job.limits.memory + 2 * made) + 2 * record + WORKER_DATA,
-            only_filters,
+            data: plugins * (job.limits.memory + 2 * made)
+                + 2 * record
+                + if results == Results::State { STATES * max_state } else { 0 }
+                + WORKER_DATA,
+            results,
+            // A record has its terminator besides, and may be quoted.
+            most_finished: 4 * max_state.max(made),
         }
     }
 
     /// How the inputs are to be cut.
     pub fn cut_rules(&self, job: &Job) -> CutRules {
         CutRules { from: job.from, range_size: self.range_size, max_record: job.limits.max_record }
+    }
+}
+
+/// What comes of records that pass these plugins.
+fn results(artifacts: &[Artifact]) -> Results {
+    let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
+    match artifacts.last() {
+        Some(last) if last.operation == Operation::Reduce => Results::State,
+        _ if artifacts.iter().all(is(Operation::Filter)) => Results::Same,
+        _ => Results::Made,
+    }
+}
+
+/// Checks that the operations of a job's plugins go together.
+///
+/// # Errors
+/// [`Error::Usage`] with the plugin that cannot stand where it stands.
+pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), Error> {
+    let last = artifacts.len() - 1;
+    let reduce = artifacts.iter().position(|artifact| artifact.operation == Operation::Reduce);
+    let name = |place: usize| job.plugins[place].path.display();
+    match reduce {
+        Some(place) if place < last => Err(Error::Usage(format!(
+            "the plugin {} is a reduce, which makes one result of all records: nothing can \
+             follow it, and {} does",
+            name(place),
+            name(place + 1)
+        ))),
+        None if job.inputs_are == InputsAre::States => Err(Error::Usage(format!(
+            "the plugin {} is no reduce: only the states of a reduce can be merged",
+            name(last)
+        ))),
+        None if job.wanted == Wanted::State => Err(Error::Usage(format!(
+            "the plugin {} is no reduce: it has no state that could be written (--partial-state)",
+            name(last)
+        ))),
+        _ => Ok(()),
     }
 }
 

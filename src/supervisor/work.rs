@@ -2,17 +2,22 @@
 //! that is under suspicion. Plain state; no process and no I/O.
 
 use crate::error::FailureKind;
-use crate::protocol::{Done, End, From, Mode, Process};
+use crate::output::Finished;
+use crate::protocol::{Batches, Done, End, From, Mode, Process, Request};
 use crate::range::{InputId, Nonce, Range};
 use crate::records::Format;
+
+use super::states::Position;
 
 /// How often the replay of a suspect is repeated when a kill that the supervisor did
 /// not send ended it: such a replay proves nothing.
 const REPLAYS: u32 = 5;
 
 /// A range on its way through a slot.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Work {
+    /// The range's place among all of the job, from 0.
+    number: u64,
     range: Range,
     from: From,
     format: Format,
@@ -20,6 +25,19 @@ pub(super) struct Work {
     next: u64,
     suspect: Option<Suspect>,
     attempt: Option<Attempt>,
+    /// A worker died in the middle of it: one record after the other from now on.
+    careful: bool,
+    /// What an attempt has come to, while the rest of its state is fetched.
+    pending: Option<Pending>,
+}
+
+/// An answer whose state has not come as a whole.
+#[derive(Debug)]
+struct Pending {
+    done: Done,
+    finished: Finished,
+    /// Bytes that are missing.
+    left: u64,
 }
 
 /// A record that may have caused a trap, a timeout or a crash.
@@ -57,8 +75,18 @@ pub(super) enum Cause {
 }
 
 impl Work {
-    pub fn new(range: Range, from: From, format: Format) -> Work {
-        Work { range, from, format, next: range.start, suspect: None, attempt: None }
+    pub fn new(number: u64, range: Range, from: From, format: Format) -> Work {
+        Work {
+            number,
+            range,
+            from,
+            format,
+            next: range.start,
+            suspect: None,
+            attempt: None,
+            careful: false,
+            pending: None,
+        }
     }
 
     /// The place in the input where the rest begins.
@@ -66,6 +94,7 @@ impl Work {
         (self.range.input, self.next)
     }
 
+    /// The attempt that is out, or whose state is being fetched.
     pub fn attempt(&self) -> Option<Attempt> {
         self.attempt
     }
@@ -75,8 +104,28 @@ impl Work {
         self.next == self.range.end
     }
 
-    /// The next attempt, which counts as sent from now on.
-    pub fn begin(&mut self, nonce: Nonce, slot: u8) -> Process {
+    /// Where a stretch of the range stands among all of the job.
+    pub fn positions(&self, stretch: Range) -> (Position, Position) {
+        let start = if stretch.start == self.range.start { 0 } else { stretch.start };
+        let end = match stretch.end == self.range.end {
+            true => Position { range: self.number + 1, offset: 0 },
+            false => Position { range: self.number, offset: stretch.end },
+        };
+        (Position { range: self.number, offset: start }, end)
+    }
+
+    /// The next request, which counts as sent from now on.
+    pub fn begin(&mut self, nonce: Nonce, slot: u8) -> Request {
+        if self.pending.is_some()
+            && let Some(attempt) = &mut self.attempt
+        {
+            attempt.nonce = nonce;
+            return Request::Fetch { nonce, slot };
+        }
+        Request::Process(self.begin_attempt(nonce, slot))
+    }
+
+    fn begin_attempt(&mut self, nonce: Nonce, slot: u8) -> Process {
         let (end, mode) = match self.suspect {
             Some(suspect) if suspect.offset > self.next => (suspect.offset, Mode::Through),
             Some(Suspect { convicted: Some(kind), .. }) => (self.range.end, Mode::Fail(kind)),
@@ -85,7 +134,33 @@ impl Work {
         };
         self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
         let range = Range { start: self.next, end, ..self.range };
-        Process { nonce, slot, range, from: self.from, format: self.format, mode }
+        let batches = if self.careful { Batches::One } else { Batches::Many };
+        Process { nonce, slot, range, from: self.from, format: self.format, mode, batches }
+    }
+
+    /// Whether the rest of a state has to be fetched.
+    pub fn has_to_fetch(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Keeps a (checked) answer until all of its state has come.
+    pub fn keep(&mut self, done: Done, finished: Finished) {
+        self.pending = Some(Pending { done, finished, left: done.left });
+    }
+
+    /// How many bytes of a state are missing; none if no state is fetched.
+    pub fn missing(&self) -> Option<u64> {
+        self.pending.as_ref().map(|pending| pending.left)
+    }
+
+    /// Takes in another (checked) piece of a state. Gives the answer that it belongs to
+    /// when the state is whole.
+    pub fn complete(&mut self, piece: &[u8], left: u64) -> Option<(Done, Finished)> {
+        let pending = self.pending.as_mut()?;
+        pending.finished.state.get_or_insert_default().extend_from_slice(piece);
+        pending.left = left;
+        let pending = self.pending.take_if(|pending| pending.left == 0)?;
+        Some((pending.done, pending.finished))
     }
 
     /// Takes in the (checked) end of the attempt that is out and gives the stretch
@@ -106,6 +181,8 @@ impl Work {
     /// Takes in that the worker died, at the record at `offset` if it was at one.
     pub fn interrupt(&mut self, offset: Option<u64>, cause: Cause) {
         let Some(attempt) = self.attempt.take() else { return };
+        // A state that was not fetched to its end is gone with the worker.
+        self.pending = None;
         // The worker names the record, so it may lie: outside of what it was given
         // nobody is accused.
         let Some(offset) = offset.filter(|offset| (attempt.start..attempt.end).contains(offset))
@@ -124,6 +201,7 @@ impl Work {
                 }
             },
             (_, Mode::Through) if cause != Cause::Stalled => {
+                self.careful = true;
                 self.suspect = Some(Suspect { offset, replays: 0, convicted: None });
             }
             _ => {}
@@ -137,11 +215,11 @@ mod tests {
 
     fn work() -> Work {
         let range = Range { input: InputId(0), start: 0, end: 100 };
-        Work::new(range, From::File { index: 0 }, Format::Ndjson)
+        Work::new(0, range, From::File { index: 0 }, Format::Ndjson)
     }
 
     fn begin(work: &mut Work) -> (u64, u64, Mode) {
-        let process = work.begin(Nonce(1), 0);
+        let process = work.begin_attempt(Nonce(1), 0);
         (process.range.start, process.range.end, process.mode)
     }
 
@@ -153,6 +231,7 @@ mod tests {
             dropped: 0,
             failed: 0,
             output_bytes: 0,
+            left: 0,
             output_records: 0,
             text_bytes: 0,
             end,
@@ -211,6 +290,45 @@ mod tests {
         assert_eq!(begin(&mut work), (0, 100, Mode::Through));
         work.interrupt(None, Cause::Crash);
         assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+    }
+
+    #[test]
+    fn a_state_that_comes_in_pieces_is_whole_or_gone() {
+        let mut work = work();
+        begin(&mut work);
+        let first = Done { left: 5, ..done(100, End::Reached) };
+        work.keep(first, Finished { state: Some(b"abc".to_vec()), ..Finished::default() });
+        assert!(matches!(work.begin(Nonce(2), 0), Request::Fetch { nonce: Nonce(2), .. }));
+        assert!(work.complete(b"de", 3).is_none());
+        work.interrupt(None, Cause::Killed);
+        assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+        work.keep(first, Finished { state: Some(b"abc".to_vec()), ..Finished::default() });
+        assert!(work.complete(b"de", 3).is_none());
+        let (done, finished) = work.complete(b"fgh", 0).unwrap();
+        assert_eq!(finished.state.unwrap(), b"abcdefgh");
+        work.advance(&done);
+        assert!(work.is_done());
+    }
+
+    #[test]
+    fn after_a_death_records_come_one_by_one() {
+        let mut work = work();
+        assert_eq!(work.begin_attempt(Nonce(1), 0).batches, Batches::Many);
+        work.interrupt(Some(0), Cause::Killed);
+        begin(&mut work);
+        work.advance(&done(10, End::Reached));
+        assert_eq!(work.begin_attempt(Nonce(1), 0).batches, Batches::One);
+    }
+
+    #[test]
+    fn stretches_meet_where_one_ends_and_the_next_begins() {
+        let range = Range { input: InputId(0), start: 50, end: 100 };
+        let work = Work::new(7, range, From::File { index: 0 }, Format::Ndjson);
+        let at = |range, offset| Position { range, offset };
+        let stretch = |start, end| work.positions(Range { start, end, ..range });
+        assert_eq!(stretch(50, 100), (at(7, 0), at(8, 0)));
+        assert_eq!(stretch(50, 60), (at(7, 0), at(7, 60)));
+        assert_eq!(stretch(60, 100), (at(7, 60), at(8, 0)));
     }
 
     #[test]

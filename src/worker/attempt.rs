@@ -1,16 +1,21 @@
-//! One attempt at a range: every record of it through the plugin, in order, until
-//! the range, the room, or the supervisor's patience ends.
+//! One attempt at a range: every record of it through the plugins, in order, until the
+//! range, the room, or the supervisor's patience ends.
+
+use std::time::Instant;
 
 use crate::error::FailureKind;
 use crate::protocol::{
-    AfterFailure, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start, cut_text,
+    AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start,
+    cut_text,
 };
 use crate::records::{Item, RangeReader, ReadFailed};
 use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
+use super::batch::{Batch, Waiting};
 use super::chain::{Chain, Out, Stopped};
 use super::output::{NotWritten, Output};
+use super::states::{self, Transit};
 use super::text::Text;
 
 /// Why the worker cannot go on.
@@ -20,7 +25,7 @@ pub(super) struct Broken {
 }
 
 impl Broken {
-    fn internal(text: &str) -> Broken {
+    pub fn internal(text: &str) -> Broken {
         Broken { what: Fatal::Internal, text: text.into() }
     }
 }
@@ -31,18 +36,45 @@ impl std::convert::From<ReadFailed> for Broken {
     }
 }
 
+/// How a try at an attempt ends.
+enum Ended {
+    Done(Done),
+    /// What was folded is lost with the record at this offset. What stands before it has
+    /// to be folded again, without it.
+    Lost {
+        before: u64,
+    },
+}
+
 /// Makes one attempt.
 pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken> {
-    let Worker { start, chain, slots, inputs, buffer } = worker;
-    let slot = slots.get_mut(usize::from(process.slot));
-    let slot = slot.ok_or_else(|| Broken::internal("there is no such slot"))?;
+    if process.mode == Mode::Alone {
+        worker.chain.forget();
+    }
+    let mut until = process.range.end;
+    loop {
+        match try_until(worker, process, until)? {
+            Ended::Done(done) => return Ok(done),
+            Ended::Lost { before } => until = before,
+        }
+    }
+}
+
+/// Makes one attempt up to an offset of the range. If that is not its end, the record
+/// that begins there is a suspect.
+fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended, Broken> {
+    let Worker { start, chain, slots, transits, inputs, buffer, batch } = worker;
+    let index = usize::from(process.slot);
+    let (Some(slot), Some(transit)) = (slots.get_mut(index), transits.get_mut(index)) else {
+        return Err(Broken::internal("there is no such slot"));
+    };
     let held = match process.from {
-        From::Slot { base } => process.range.end.checked_sub(base),
+        From::Slot { base } => until.checked_sub(base),
         From::File { .. } => Some(0),
     };
     let held = held.ok_or_else(|| Broken::internal("a range lies outside of its slot"))?;
     let Parts { control, input, text, output } = slot.parts(held as usize);
-    let range = (process.range.start, process.range.end);
+    let range = (process.range.start, until);
     let max_record = start.max_record;
     let mut reader = match process.from {
         From::File { index } => {
@@ -57,9 +89,8 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
             RangeReader::from_memory(bytes, process.format, range.0, max_record)
         }
     };
-    if process.mode == Mode::Alone {
-        chain.forget();
-    }
+    batch.clear();
+    let gathers = process.mode == Mode::Through && chain.has_batch();
     let mut attempt = Attempt {
         process,
         start,
@@ -67,6 +98,8 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
         control,
         output: Output::new(output, start.framing, start.max_output),
         text: Text::new(text),
+        transit,
+        lost: false,
         done: Done {
             nonce: process.nonce,
             stop: process.range.start,
@@ -74,6 +107,7 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
             dropped: 0,
             failed: 0,
             output_bytes: 0,
+            left: 0,
             output_records: 0,
             text_bytes: 0,
             end: End::Reached,
@@ -81,19 +115,30 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
     };
     loop {
         let end = match reader.next()? {
+            Item::Record { start, bytes } if gathers => attempt.gather(batch, start, bytes)?,
             Item::Record { start, bytes } => attempt.record(start, bytes)?,
-            Item::TooLong { start, end } => attempt.too_long(start, end),
-            Item::End => {
-                attempt.done.stop = process.range.end;
-                Some(End::Reached)
-            }
+            Item::TooLong { start, end } => match attempt.flush(batch)? {
+                None => attempt.too_long(start, end),
+                ended => ended,
+            },
+            Item::End => match attempt.flush(batch)? {
+                None => {
+                    attempt.done.stop = until;
+                    let whole = until == process.range.end;
+                    Some(if whole { End::Reached } else { End::Suspect })
+                }
+                ended => ended,
+            },
             Item::Fault(fault) => {
                 let text = format!("the input changed: at byte {} {fault}", fault.at);
                 return Err(Broken { what: Fatal::Input, text });
             }
         };
+        if attempt.lost {
+            return Ok(Ended::Lost { before: attempt.done.stop });
+        }
         if let Some(end) = end {
-            return Ok(attempt.finish(end));
+            return attempt.finish(end).map(Ended::Done);
         }
     }
 }
@@ -105,6 +150,10 @@ struct Attempt<'a> {
     control: Control<'a>,
     output: Output<'a>,
     text: Text<'a>,
+    transit: &'a mut Transit,
+    /// What was folded is gone; `done.stop` says where the record begins that it is gone
+    /// with.
+    lost: bool,
     done: Done,
 }
 
@@ -119,18 +168,115 @@ impl Attempt<'_> {
             return Ok(self.fail(kind, offset, length, ""));
         }
         let Ok(text) = simdutf8::basic::from_utf8(record) else {
-            return Ok(self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text"));
+            return Ok(self.not_text(offset, length));
         };
+        if self.chain.has_batch() {
+            let mut batch = Batch::default();
+            batch.push(offset, text);
+            return self.flush(&mut batch);
+        }
         self.come_alive()?;
         self.output.begin();
         let (output, format) = (&mut self.output, self.process.format);
-        let mut write = |out: Out<'_>| match out {
+        let mut write = |out: Out<&str>| match out {
             Out::Same => output.write(record, format),
             Out::Made(text) => output.write_made(text, format),
         };
         self.control.announce(Progress::Record(offset));
         let result = self.chain.process(text, &mut write);
         self.control.announce(Progress::Idle);
+        Ok(self.settle(offset, length, result))
+    }
+
+    /// Lets a record wait for others that it can be processed with.
+    fn gather(
+        &mut self,
+        batch: &mut Batch,
+        offset: u64,
+        record: &[u8],
+    ) -> Result<Option<End>, Broken> {
+        let Ok(text) = simdutf8::basic::from_utf8(record) else {
+            return Ok(match self.flush(batch)? {
+                None => self.has_to_end(0).or_else(|| self.not_text(offset, record.len() as u64)),
+                ended => ended,
+            });
+        };
+        batch.push(offset, text);
+        let alone = self.process.batches == Batches::One;
+        if alone || batch.is_full() { self.flush(batch) } else { Ok(None) }
+    }
+
+    /// Processes the records that wait.
+    fn flush(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
+        let waiting: Vec<Waiting> = batch.records().collect();
+        let Some(first) = waiting.first() else { return Ok(None) };
+        if let Some(end) = self.has_to_end(0) {
+            return Ok(Some(end));
+        }
+        self.come_alive()?;
+        self.output.begin();
+        let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
+        let began = Instant::now();
+        self.control.announce(Progress::Record(first.offset));
+        let outs = self.chain.process_many(&texts);
+        self.control.announce(Progress::Idle);
+        let end = match outs {
+            Ok(outs) => {
+                let mut end = None;
+                for (record, outs) in waiting.iter().zip(outs) {
+                    end = self.is_full(0).or_else(|| self.deliver(*record, batch, outs));
+                    if end.is_some() || self.lost {
+                        break;
+                    }
+                }
+                end
+            }
+            Err(trapped) if waiting.len() == 1 => {
+                let result = Err(Stopped::Trapped(trapped));
+                self.settle(first.offset, first.length(), result)
+            }
+            // One of them did it. One by one they tell which.
+            Err(_) => {
+                self.chain.forget_log();
+                self.chain.forget_links();
+                return self.one_by_one(batch);
+            }
+        };
+        batch.learn(began);
+        batch.clear();
+        Ok(end)
+    }
+
+    fn one_by_one(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
+        let mut one = Batch::default();
+        for record in batch.records() {
+            one.push(record.offset, batch.text(record));
+            let end = self.flush(&mut one)?;
+            if end.is_some() || self.lost {
+                return Ok(end);
+            }
+        }
+        batch.clear();
+        Ok(None)
+    }
+
+    /// Puts what came out for a record of a batch where it belongs.
+    fn deliver(&mut self, record: Waiting, batch: &Batch, outs: super::chain::Outs) -> Option<End> {
+        let text = batch.text(record);
+        self.output.begin();
+        let (output, format) = (&mut self.output, self.process.format);
+        let mut write = |out: Out<&str>| match out {
+            Out::Same => output.write(text.as_bytes(), format),
+            Out::Made(text) => output.write_made(text, format),
+        };
+        self.control.announce(Progress::Record(record.offset));
+        let result = self.chain.deliver(text, outs, &mut write);
+        self.control.announce(Progress::Idle);
+        self.settle(record.offset, record.length(), result)
+    }
+
+    /// Takes in what became of a record.
+    fn settle(&mut self, offset: u64, length: u64, result: Result<u64, Stopped>) -> Option<End> {
         let failed = match result {
             Ok(count) => {
                 match count {
@@ -138,15 +284,17 @@ impl Attempt<'_> {
                     _ => self.done.used += 1,
                 }
                 self.chain.write_log(&mut self.text);
-                return Ok(self.went_by(offset + length));
+                return self.went_by(offset + length);
             }
             Err(stopped) => stopped,
         };
-        // A record that failed leaves nothing of itself in the output.
+        // A record that failed leaves nothing of itself in the output, or in a state.
         self.output.take_back();
+        let spoiled = self.chain.fold().is_some_and(|fold| !fold.is_whole());
         let again = match &failed {
-            Stopped::Trapped(_) if self.process.mode == Mode::Through => Some(End::Suspect),
             Stopped::NotWritten(NotWritten::Full) if self.records() > 0 => Some(End::Full),
+            Stopped::Trapped(_) if self.process.mode == Mode::Through => Some(End::Suspect),
+            _ if spoiled && self.process.mode == Mode::Through => Some(End::Suspect),
             _ => None,
         };
         match again {
@@ -154,31 +302,38 @@ impl Attempt<'_> {
             None => self.chain.write_log(&mut self.text),
         }
         if matches!(failed, Stopped::Trapped(_)) {
+            self.chain.forget_links();
+        }
+        if spoiled {
             self.chain.forget();
         }
         if again.is_some() {
-            // What stands before it is done.
+            // What stands before it is done, unless it was lost just now.
             self.done.stop = offset;
-            return Ok(again);
+            self.lost = spoiled && self.done.used > 0;
+            return again;
         }
-        Ok(match failed {
+        match failed {
             Stopped::Rejected(why) => self.fail(FailureKind::Rejected, offset, length, &why),
             Stopped::Trapped(trapped) => self.fail(trapped.kind, offset, length, &trapped.text),
-            Stopped::NotWritten(NotWritten::Malformed(why)) => {
-                self.fail(FailureKind::Malformed, offset, length, why)
+            Stopped::NotWritten(why) => {
+                let kind = match why {
+                    NotWritten::Malformed(_) => FailureKind::Malformed,
+                    NotWritten::NoRecord(_) | NotWritten::Full | NotWritten::TooMuch => {
+                        FailureKind::Output
+                    }
+                };
+                self.fail(kind, offset, length, &why.to_string())
             }
-            Stopped::NotWritten(NotWritten::NoRecord(why)) => {
-                self.fail(FailureKind::Output, offset, length, why)
-            }
-            Stopped::NotWritten(NotWritten::Full | NotWritten::TooMuch) => {
-                let why = "it is more than --max-output allows";
-                self.fail(FailureKind::Output, offset, length, why)
-            }
-        })
+        }
     }
 
     fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
         self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
+    }
+
+    fn not_text(&mut self, offset: u64, length: u64) -> Option<End> {
+        self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text")
     }
 
     /// Whether the attempt has to end before a record of this length. Every attempt
@@ -188,11 +343,15 @@ impl Attempt<'_> {
             None
         } else if self.control.asked_to_yield() {
             Some(End::Yielded)
-        } else if !self.output.has_room_for(length) || !self.text.has_room_for_a_record() {
-            Some(End::Full)
         } else {
-            None
+            self.is_full(length)
         }
+    }
+
+    /// Whether there is no room for another record of this length.
+    fn is_full(&self, length: usize) -> Option<End> {
+        let has_room = self.output.has_room_for(length) && self.text.has_room_for_a_record();
+        (self.records() > 0 && !has_room).then_some(End::Full)
     }
 
     /// Makes the instances that are missing.
@@ -235,13 +394,17 @@ impl Attempt<'_> {
         self.done.used + self.done.dropped + self.done.failed
     }
 
-    fn finish(self, end: End) -> Done {
-        Done {
-            output_bytes: self.output.bytes(),
-            output_records: self.output.records(),
-            text_bytes: self.text.bytes(),
-            end,
-            ..self.done
+    fn finish(mut self, end: End) -> Result<Done, Broken> {
+        if self.chain.fold().is_some() {
+            if self.done.used > 0 {
+                self.transit.leave(states::take(self.chain, self.control)?);
+                let (bytes, left) = self.transit.piece(self.output.area());
+                (self.done.output_bytes, self.done.left) = (bytes, left);
+            }
+        } else {
+            self.done.output_bytes = self.output.bytes();
+            self.done.output_records = self.output.records();
         }
+        Ok(Done { text_bytes: self.text.bytes(), end, ..self.done })
     }
 }

@@ -1,29 +1,38 @@
 //! The plugins of a job, one behind the other, in this worker: what one lets through or
-//! makes of a record goes on to the next.
+//! makes of a record goes on to the next, and at the end into the output or into the
+//! state of a reduce.
 
+use crate::protocol::Operation;
 use crate::runtime::{Instance, Loaded, Made, Trapped, Verdict};
 
+use super::fold::Fold;
 use super::output::NotWritten;
 use super::text::Text;
 
 /// One plugin of the chain.
-pub(super) struct Link {
+struct Link {
     plugin: Loaded,
+    /// It takes many records at once.
+    is_batch: bool,
     /// None before the first record, and after a trap.
     instance: Option<Box<dyn Instance>>,
     made: Made,
 }
 
 /// The chain; it has one plugin at least.
-pub(super) struct Chain(Vec<Link>);
+pub(super) struct Chain {
+    links: Vec<Link>,
+    /// The reduce at the end, if there is one.
+    fold: Option<Fold>,
+}
 
 /// What comes out at the end of the chain.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Out<'a> {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Out<T> {
     /// The record itself.
     Same,
     /// Something that a plugin has made of it.
-    Made(&'a str),
+    Made(T),
 }
 
 /// Why nothing comes out for a record.
@@ -37,45 +46,126 @@ pub(super) enum Stopped {
     NotWritten(NotWritten),
 }
 
+/// Where what comes out is written, if it does not go into a state.
+pub(super) type Write<'a> = dyn FnMut(Out<&str>) -> Result<(), NotWritten> + 'a;
+
+/// What comes out for one record of several.
+pub(super) type Outs = Result<Vec<Out<String>>, Stopped>;
+
 impl Chain {
-    pub fn new(plugins: Vec<Loaded>, max_output: u64) -> Chain {
-        let link = |plugin| Link { plugin, instance: None, made: Made::new(max_output) };
-        Chain(plugins.into_iter().map(link).collect())
+    /// `max_output` is what may be made of one record, `max_state` of all, in bytes. A
+    /// reduce has to be the last.
+    pub fn new(plugins: Vec<(Operation, Loaded)>, max_output: u64, max_state: u64) -> Chain {
+        let mut chain = Chain { links: Vec::new(), fold: None };
+        for (operation, plugin) in plugins {
+            match operation {
+                Operation::Reduce => {
+                    chain.fold = Some(Fold::new(plugin, max_state.max(max_output)));
+                }
+                _ => chain.links.push(Link {
+                    plugin,
+                    is_batch: operation == Operation::Batch,
+                    instance: None,
+                    made: Made::new(max_output),
+                }),
+            }
+        }
+        chain
+    }
+
+    /// Whether a plugin takes many records at once.
+    pub fn has_batch(&self) -> bool {
+        self.links.iter().any(|link| link.is_batch)
+    }
+
+    /// The reduce at the end.
+    pub fn fold(&mut self) -> Option<&mut Fold> {
+        self.fold.as_mut()
     }
 
     /// Lets go of every instance, so that the next record meets fresh ones.
     pub fn forget(&mut self) {
-        for link in &mut self.0 {
+        self.forget_links();
+        if let Some(fold) = &mut self.fold {
+            fold.forget();
+        }
+    }
+
+    /// Lets go of every instance but that of a reduce, which has a state.
+    pub fn forget_links(&mut self) {
+        for link in &mut self.links {
             link.instance = None;
         }
     }
 
     /// Whether every plugin has an instance.
     pub fn is_alive(&self) -> bool {
-        self.0.iter().all(|link| link.instance.is_some())
+        self.links.iter().all(|link| link.instance.is_some())
+            && self.fold.as_ref().is_none_or(Fold::is_alive)
     }
 
     /// Makes the instances that are missing.
     pub fn come_alive(&mut self) -> Result<(), Trapped> {
-        for link in self.0.iter_mut().filter(|link| link.instance.is_none()) {
+        for link in self.links.iter_mut().filter(|link| link.instance.is_none()) {
             link.instance = Some(link.plugin.instantiate()?);
         }
-        Ok(())
+        self.fold.as_mut().map_or(Ok(()), Fold::come_alive)
     }
 
-    /// Sends one record through; `write` gets what comes out. Gives how many records that
-    /// were. After a trap nobody but the log may be asked: see [`Chain::forget`].
-    pub fn process(
+    /// Sends one record through; `write` gets what comes out, unless a reduce does. Gives
+    /// how many records that were. After a trap nobody but the log may be asked: see
+    /// [`Chain::forget_links`].
+    pub fn process(&mut self, record: &str, write: &mut Write<'_>) -> Result<u64, Stopped> {
+        let Chain { links, fold } = self;
+        match fold {
+            None => feed(links, record, true, &mut |out| write(out).map_err(Stopped::NotWritten)),
+            Some(fold) => {
+                fold.begin();
+                feed(links, record, true, &mut |out| fold.add(text_of(&out, record)))
+            }
+        }
+    }
+
+    /// Sends many records through all plugins but a reduce. Gives what comes out for each.
+    pub fn process_many(&mut self, records: &[&str]) -> Result<Vec<Outs>, Trapped> {
+        let mut all: Vec<Outs> = records.iter().map(|_| Ok(vec![Out::Same])).collect();
+        for link in &mut self.links {
+            if link.is_batch {
+                feed_batch(link, records, &mut all)?;
+            } else {
+                feed_each(link, records, &mut all)?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Puts what came out for one record where it belongs, as [`Chain::process`] does.
+    pub fn deliver(
         &mut self,
         record: &str,
-        write: &mut dyn FnMut(Out<'_>) -> Result<(), NotWritten>,
+        outs: Outs,
+        write: &mut Write<'_>,
     ) -> Result<u64, Stopped> {
-        feed(&mut self.0, record, true, write)
+        let outs = outs?;
+        if let Some(fold) = &mut self.fold {
+            fold.begin();
+        }
+        for out in &outs {
+            let out = match out {
+                Out::Same => Out::Same,
+                Out::Made(text) => Out::Made(text.as_str()),
+            };
+            match &mut self.fold {
+                Some(fold) => fold.add(text_of(&out, record))?,
+                None => write(out).map_err(Stopped::NotWritten)?,
+            }
+        }
+        Ok(outs.len() as u64)
     }
 
     /// Writes what the plugins have logged.
     pub fn write_log(&mut self, text: &mut Text<'_>) {
-        for instance in self.0.iter_mut().filter_map(|link| link.instance.as_mut()) {
+        for instance in self.instances() {
             if instance.guest().logged() {
                 text.write_log(instance.guest());
             }
@@ -85,9 +175,21 @@ impl Chain {
     /// Forgets what the plugins have logged: they will see the record again, and say it
     /// again.
     pub fn forget_log(&mut self) {
-        for instance in self.0.iter_mut().filter_map(|link| link.instance.as_mut()) {
+        for instance in self.instances() {
             drop(instance.guest().take_log());
         }
+    }
+
+    fn instances(&mut self) -> impl Iterator<Item = &mut Box<dyn Instance>> {
+        let links = self.links.iter_mut().filter_map(|link| link.instance.as_mut());
+        links.chain(self.fold.as_mut().and_then(Fold::instance))
+    }
+}
+
+fn text_of<'a>(out: &Out<&'a str>, record: &'a str) -> &'a str {
+    match out {
+        Out::Same => record,
+        Out::Made(text) => text,
     }
 }
 
@@ -96,25 +198,101 @@ fn feed(
     links: &mut [Link],
     record: &str,
     same: bool,
-    write: &mut dyn FnMut(Out<'_>) -> Result<(), NotWritten>,
+    end: &mut dyn FnMut(Out<&str>) -> Result<(), Stopped>,
 ) -> Result<u64, Stopped> {
     let Some((link, rest)) = links.split_first_mut() else {
         let out = if same { Out::Same } else { Out::Made(record) };
-        return write(out).map(|()| 1).map_err(Stopped::NotWritten);
+        return end(out).map(|()| 1);
     };
     // The caller has seen to that.
     let Some(instance) = &mut link.instance else { return Ok(0) };
     link.made.clear();
     match instance.call(record, &mut link.made).map_err(Stopped::Trapped)? {
-        Verdict::Keep => feed(rest, record, same, write),
-        Verdict::Drop => Ok(0),
+        Verdict::Keep => feed(rest, record, same, end),
+        // Nothing follows a reduce, and it is not among the links.
+        Verdict::Drop | Verdict::Folded => Ok(0),
         Verdict::Replace => {
             let mut count = 0;
             for text in link.made.iter() {
-                count += feed(rest, text, false, write)?;
+                count += feed(rest, text, false, end)?;
             }
             Ok(count)
         }
         Verdict::Reject(why) => Err(Stopped::Rejected(why)),
     }
+}
+
+/// Sends everything that there is of the records so far through a plugin one by one.
+fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Trapped> {
+    for (record, outs) in records.iter().zip(all) {
+        let Ok(before) = outs else { continue };
+        let mut after = Vec::new();
+        let mut rejected = None;
+        for out in std::mem::take(before) {
+            let text = match &out {
+                Out::Same => record,
+                Out::Made(text) => text.as_str(),
+            };
+            let mut keep = |part: Out<&str>| {
+                after.push(match part {
+                    Out::Same => out.clone(),
+                    Out::Made(text) => Out::Made(text.to_owned()),
+                });
+                Ok(())
+            };
+            match feed(std::slice::from_mut(link), text, true, &mut keep) {
+                Ok(_) => {}
+                Err(Stopped::Trapped(trapped)) => return Err(trapped),
+                Err(stopped) => {
+                    rejected = Some(stopped);
+                    break;
+                }
+            }
+        }
+        *outs = rejected.map_or(Ok(after), Err);
+    }
+    Ok(())
+}
+
+/// Sends everything that there is of the records so far through a batch at once.
+fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Trapped> {
+    // The caller has seen to that.
+    let Some(instance) = &mut link.instance else { return Ok(()) };
+    let texts: Vec<&str> = records
+        .iter()
+        .zip(all.iter())
+        .filter_map(|(record, outs)| Some((record, outs.as_ref().ok()?)))
+        .flat_map(|(record, outs)| {
+            outs.iter().map(|out| match out {
+                Out::Same => *record,
+                Out::Made(text) => text.as_str(),
+            })
+        })
+        .collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    link.made.clear();
+    let answers = instance.call_many(&texts, &mut link.made)?;
+    let mut answers = answers.into_iter();
+    let mut made = link.made.iter();
+    for outs in all.iter_mut() {
+        let Ok(before) = outs else { continue };
+        let mut after = Ok(Vec::new());
+        // There is one answer for each text: that was checked.
+        for answer in answers.by_ref().take(before.len()) {
+            match (answer, &mut after) {
+                (Ok(count), Ok(after)) => {
+                    let texts = made.by_ref().take(count);
+                    after.extend(texts.map(|text| Out::Made(text.to_owned())));
+                }
+                // Of a record that is rejected nothing comes out.
+                (Ok(count), Err(_)) => made.by_ref().take(count).for_each(drop),
+                (Err(why), Ok(_)) => after = Err(Stopped::Rejected(why)),
+                (Err(_), Err(_)) => {}
+            }
+        }
+        *outs = after;
+    }
+    Ok(())
 }

@@ -1,8 +1,11 @@
 //! The worker: greet, load the plugin, serve ranges until told to stop.
 
 mod attempt;
+mod batch;
 mod chain;
+mod fold;
 mod output;
+mod states;
 mod text;
 
 use std::fs::File;
@@ -16,13 +19,15 @@ use anyhow::{Context as _, bail};
 
 use crate::descriptors;
 use crate::ipc::{self, Responses};
-use crate::protocol::{Fatal, Layout, Process, Request, Response, SLOTS, Setup, Start};
+use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setup, Start};
 use crate::runtime::{self, Engine, Loaded};
 use crate::sandbox::{self, Policy, WorkerDescriptors};
 use crate::slots::WorkerSlot;
 
 use attempt::Broken;
+use batch::Batch;
 use chain::Chain;
+use states::Transit;
 
 /// The worker's life.
 pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
@@ -63,7 +68,15 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         bail!("the second request was no `Start`");
     };
     let mut worker = match load(&engine, setups, artifacts, &start) {
-        Ok(chain) => Worker { start, chain, slots, inputs, buffer: Vec::new() },
+        Ok(chain) => Worker {
+            start,
+            chain,
+            slots,
+            transits: Default::default(),
+            inputs,
+            buffer: Vec::new(),
+            batch: Batch::default(),
+        },
         Err(error) => {
             let text = format!("{error:#}");
             return send(&responses, Response::fatal(Fatal::Instantiate, &text));
@@ -74,14 +87,11 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     loop {
         // An error means that the supervisor is gone: there is nothing to do then.
         match ends.requests.recv()? {
-            Request::Process(process) => match worker.process(process) {
+            Request::Stop => return Ok(()),
+            request => match worker.serve(request)? {
                 Ok(response) => send(&responses, response)?,
                 Err(broken) => return send(&responses, Response::fatal(broken.what, &broken.text)),
             },
-            Request::Stop => return Ok(()),
-            Request::Prepare { .. } | Request::Start(_) | Request::Compile { .. } => {
-                bail!("a request came out of turn");
-            }
         }
     }
 }
@@ -130,9 +140,13 @@ struct Worker {
     start: Start,
     chain: Chain,
     slots: Vec<WorkerSlot>,
+    /// States that pass the slots.
+    transits: [Transit; SLOTS],
     inputs: Vec<File>,
     /// Holds pieces of input files; kept to save its allocation.
     buffer: Vec<u8>,
+    /// Records that wait to be processed together.
+    batch: Batch,
 }
 
 /// Loads every plugin of the chain.
@@ -149,19 +163,29 @@ fn load(
         Ok(bytes)
     };
     let setups: Vec<Setup> = postcard::from_bytes(&read(&setups, start.setups)?)?;
-    let plugins: anyhow::Result<Vec<Loaded>> = setups
+    let plugins: anyhow::Result<Vec<_>> = setups
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
             let code = read(artifact, setup.artifact)?;
-            Loaded::load(engine, setup, start, setups.len(), &code).map_err(words)
+            let loaded = Loaded::load(engine, setup, start, setups.len(), &code).map_err(words)?;
+            Ok((setup.operation, loaded))
         })
         .collect();
-    Ok(Chain::new(plugins?, start.max_output))
+    Ok(Chain::new(plugins?, start.max_output, start.max_state))
 }
 
 impl Worker {
-    fn process(&mut self, process: Process) -> Result<Response, Broken> {
-        attempt::run(self, process).map(Response::Done)
+    /// Does what is asked; the outer error is a request that cannot be meant.
+    fn serve(&mut self, request: Request) -> anyhow::Result<Result<Response, Broken>> {
+        Ok(match request {
+            Request::Process(process) => attempt::run(self, process).map(Response::Done),
+            Request::States(states) => states::serve(self, states).map(Response::Piece),
+            Request::Fetch { nonce, slot } => states::fetch(self, nonce, slot).map(Response::Piece),
+            Request::Prepare { .. }
+            | Request::Start(_)
+            | Request::Compile { .. }
+            | Request::Stop => bail!("a request came out of turn"),
+        })
     }
 }

@@ -4,15 +4,19 @@ use crate::protocol::Framing;
 use crate::records::{Format, is_one_value, write_compact};
 
 /// Why a record was not written.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub(super) enum NotWritten {
     /// There is no room for it here; a fresh slot may have it.
+    #[error("it is more than --max-output allows")]
     Full,
     /// The input's record is not what the output's format can hold.
+    #[error("{0}")]
     Malformed(&'static str),
     /// What the plugin made is no record of the output's format.
+    #[error("{0}")]
     NoRecord(&'static str),
     /// More was made of one record than is allowed.
+    #[error("it is more than --max-output allows")]
     TooMuch,
 }
 
@@ -43,6 +47,17 @@ impl<'a> Output<'a> {
     /// Takes back what was written of the record in progress.
     pub fn take_back(&mut self) {
         (self.written, self.records) = self.before;
+    }
+
+    /// The whole area, for what is no records.
+    pub fn area(&mut self) -> &mut [u8] {
+        self.area
+    }
+
+    /// Moves what was written to the end of `to` and begins anew.
+    pub fn move_to(&mut self, to: &mut Vec<u8>) {
+        to.extend_from_slice(&self.area[..self.written]);
+        (self.written, self.records, self.before) = (0, 0, (0, 0));
     }
 
     pub fn bytes(&self) -> u64 {

@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod batch;
 mod cli;
 mod compression;
 mod failures;
@@ -20,6 +21,7 @@ mod order;
 mod outputs;
 mod plugins;
 mod real_data;
+mod reduce;
 mod reference;
 mod run;
 mod wat;

@@ -215,3 +215,167 @@ pub fn traps_at_its_third_record() -> String {
 pub fn starts_with(action: &str) -> String {
     filter_with("", &format!("(func $start {action}) (start $start)"), "(call $yes)")
 }
+
+/// A reduce whose state is the records themselves, each with a line break, and which
+/// gives them all at the end. It rejects records with `!` and traps at those with `?`.
+pub fn reduce() -> String {
+    reduce_with("", "", "")
+}
+
+/// The same, which does this before `take`, `merge` and `finish`.
+pub fn reduce_with(take: &str, merge: &str, finish: &str) -> String {
+    format!(
+        r#"(module
+{USUAL_AT_A_HEAP}
+(func (export "add") (param $at i32) (param $length i32) (result i32)
+  (if (call $has (local.get $at) (local.get $length) (i32.const 63)) (then unreachable))
+  (if (call $has (local.get $at) (local.get $length) (i32.const 33))
+    (then
+      (global.set $heap (local.get $at))
+      (return (call $answer (i32.const 1) (i32.const 64) (i32.const 18)))))
+  ;; The state ends where the record begins, because nothing else was asked for.
+  (i32.store8 (call $more (i32.const 1)) (i32.const 10))
+  (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))
+(func (export "take") (result i32)
+  {take}
+  (i32.store (i32.const 16) (global.get $state))
+  (i32.store (i32.const 20) (i32.sub (global.get $heap) (global.get $state)))
+  (global.set $state (global.get $heap))
+  (i32.const 16))
+(func (export "cabi_post_take") (param i32) (call $empty))
+(func (export "merge")
+  (param $left i32) (param $left_length i32) (param $right i32) (param $right_length i32)
+  (result i32)
+  {merge}
+  (if (i32.ne (i32.add (local.get $left) (local.get $left_length)) (local.get $right))
+    (then unreachable))
+  (call $answer (i32.const 0) (local.get $left)
+    (i32.add (local.get $left_length) (local.get $right_length))))
+(func (export "cabi_post_merge") (param i32) (call $empty))
+(func (export "finish") (param $at i32) (param $length i32) (result i32)
+  (local $end i32)
+  (local $begin i32)
+  (local $list i32)
+  (local $next i32)
+  {finish}
+  (local.set $end (i32.add (local.get $at) (local.get $length)))
+  ;; There cannot be more records than bytes.
+  (local.set $list
+    (i32.and (i32.add (call $more (i32.add (i32.mul (local.get $length) (i32.const 8)) (i32.const 8)))
+      (i32.const 3)) (i32.const -4)))
+  (local.set $next (local.get $list))
+  (local.set $begin (local.get $at))
+  (block $done
+    (loop $more
+      (br_if $done (i32.ge_u (local.get $at) (local.get $end)))
+      (if (i32.eq (i32.load8_u (local.get $at)) (i32.const 10))
+        (then
+          (i32.store (local.get $next) (local.get $begin))
+          (i32.store offset=4 (local.get $next)
+            (i32.sub (local.get $at) (local.get $begin)))
+          (local.set $next (i32.add (local.get $next) (i32.const 8)))
+          (local.set $begin (i32.add (local.get $at) (i32.const 1)))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br $more)))
+  (call $answer (i32.const 0) (local.get $list)
+    (i32.shr_u (i32.sub (local.get $next) (local.get $list)) (i32.const 3))))
+(func (export "cabi_post_finish") (param i32) (call $empty)))"#
+    )
+}
+
+/// A batch that answers each record with itself twice. It rejects records with `!`, drops
+/// those with `-`, and traps if there is one with `?` or another is in its memory than
+/// was given at last.
+pub fn batch() -> String {
+    format!(
+        r#"(module
+{USUAL_AT_A_HEAP}
+(func (export "process") (param $list i32) (param $count i32) (result i32)
+  (local $answers i32)
+  (local $next i32)
+  (local $at i32)
+  (local $length i32)
+  (local $pair i32)
+  (local.set $answers
+    (i32.and (i32.add (call $more (i32.add (i32.mul (local.get $count) (i32.const 28)) (i32.const 4)))
+      (i32.const 3)) (i32.const -4)))
+  (local.set $next (local.get $answers))
+  (local.set $pair (i32.add (local.get $answers) (i32.mul (local.get $count) (i32.const 12))))
+  (i32.store (i32.const 16) (local.get $answers))
+  (i32.store (i32.const 20) (local.get $count))
+  (block $done
+    (loop $more
+      (br_if $done (i32.eqz (local.get $count)))
+      (local.set $at (i32.load (local.get $list)))
+      (local.set $length (i32.load offset=4 (local.get $list)))
+      (if (call $has (local.get $at) (local.get $length) (i32.const 63)) (then unreachable))
+      (if (call $has (local.get $at) (local.get $length) (i32.const 33))
+        (then
+          (i32.store (local.get $next) (i32.const 1))
+          (i32.store offset=4 (local.get $next) (i32.const 64))
+          (i32.store offset=8 (local.get $next) (i32.const 18)))
+        (else
+          (i32.store (local.get $next) (i32.const 0))
+          (i32.store offset=4 (local.get $next) (local.get $pair))
+          (i32.store offset=8 (local.get $next)
+            (i32.mul (i32.const 2)
+              (i32.eqz (call $has (local.get $at) (local.get $length) (i32.const 45)))))
+          (i32.store (local.get $pair) (local.get $at))
+          (i32.store offset=4 (local.get $pair) (local.get $length))
+          (i32.store offset=8 (local.get $pair) (local.get $at))
+          (i32.store offset=12 (local.get $pair) (local.get $length))))
+      (local.set $pair (i32.add (local.get $pair) (i32.const 16)))
+      (local.set $next (i32.add (local.get $next) (i32.const 12)))
+      (local.set $list (i32.add (local.get $list) (i32.const 8)))
+      (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+      (br $more)))
+  (i32.const 16))
+(func (export "cabi_post_process") (param i32) (call $empty)))"#
+    )
+}
+
+/// Memory: the answer at 16, a reason at 64, and a heap from 65536 on that only grows.
+const USUAL_AT_A_HEAP: &str = r#"
+(memory (export "memory") 1)
+(data (i32.const 64) "secret \1b[31mwords\n")
+(global $heap (mut i32) (i32.const 65536))
+(global $state (mut i32) (i32.const 65536))
+(func $empty
+  (global.set $heap (i32.const 65536))
+  (global.set $state (i32.const 65536)))
+(func $more (param $size i32) (result i32)
+  (local $at i32)
+  (local $missing i32)
+  (local.set $at (global.get $heap))
+  (global.set $heap (i32.add (global.get $heap) (local.get $size)))
+  (local.set $missing
+    (i32.sub
+      (i32.shr_u (i32.add (global.get $heap) (i32.const 65535)) (i32.const 16))
+      (memory.size)))
+  (if (i32.gt_s (local.get $missing) (i32.const 0))
+    (then
+      (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable))))
+  (local.get $at))
+(func (export "cabi_realloc")
+  (param i32) (param i32) (param $align i32) (param $size i32) (result i32)
+  (global.set $heap
+    (i32.and (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
+      (i32.sub (i32.const 0) (local.get $align))))
+  (call $more (local.get $size)))
+(func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
+  (i32.store8 (i32.const 16) (local.get $error))
+  (i32.store (i32.const 20) (local.get $value))
+  (i32.store (i32.const 24) (local.get $length))
+  (i32.const 16))
+(func $has (param $at i32) (param $length i32) (param $byte i32) (result i32)
+  (local $end i32)
+  (local.set $end (i32.add (local.get $at) (local.get $length)))
+  (block $none
+    (loop $next
+      (br_if $none (i32.ge_u (local.get $at) (local.get $end)))
+      (if (i32.eq (i32.load8_u (local.get $at)) (local.get $byte))
+        (then (return (i32.const 1))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+"#;

@@ -1,0 +1,62 @@
+//! Starting workers, and finding one that has room.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+use crate::error::Error;
+use crate::roles::Role;
+use crate::worker_handle::WorkerHandle;
+
+use super::place::{Place, Worker};
+use super::{FromWorker, Supervisor};
+
+impl Supervisor<'_> {
+    /// Starts a further worker, unless all are there or one is idle.
+    pub(super) fn start_another(&mut self) -> Result<(), Error> {
+        let idle = |place: &Place| place.is_free() && place.load() == 0;
+        let number = self.places.len();
+        if number == self.plan.workers || self.places.iter().any(idle) {
+            return Ok(());
+        }
+        let place = Place::new(number, self.plan.layout)
+            .map_err(|error| Error::system("make shared memory for a worker", error))?;
+        self.places.push(place);
+        self.ledger.count_worker();
+        self.start_worker(number)
+    }
+
+    pub(super) fn start_worker(&mut self, number: usize) -> Result<(), Error> {
+        self.generation += 1;
+        let (place, generation, sender) = (number, self.generation, self.sender.clone());
+        let files = self.files_for(number)?;
+        let hear = move |heard| {
+            // The receiver is gone when the job is over.
+            let _ = sender.send(FromWorker { place, generation, heard });
+        };
+        let handle = WorkerHandle::spawn(Role::Worker, &self.directory, generation, files, hear)?;
+        self.places[number].worker = Some(Worker::new(handle, generation));
+        Ok(())
+    }
+
+    /// What a worker inherits, in the order of `descriptors::worker`.
+    fn files_for(&self, number: usize) -> Result<Vec<OwnedFd>, Error> {
+        let system = |error| Error::system("hand descriptors to a worker", error);
+        let mut files = vec![self.setups.file.try_clone().map_err(system)?];
+        files.extend(self.places[number].files().map_err(system)?);
+        for artifact in &self.artifacts {
+            files.push(artifact.file.try_clone().map_err(system)?);
+        }
+        for input in self.inputs.inherited() {
+            files.push(File::try_clone(input).map_err(system)?.into());
+        }
+        Ok(files)
+    }
+
+    /// The place that will soonest get to something new.
+    pub(super) fn place_with_room(&mut self) -> Result<&mut Place, Error> {
+        // A worker that has just been started for it is not online yet.
+        let with_room = self.places.iter_mut().filter(|place| place.has_room());
+        let place = with_room.min_by_key(|place| (place.load(), !place.is_free()));
+        place.ok_or_else(|| Error::Workers("no worker has room".into()))
+    }
+}
