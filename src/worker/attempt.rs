@@ -400,6 +400,9 @@ impl Attempt<'_> {
                 self.transit.leave(states::take(self.chain, self.control)?);
                 let (bytes, left) = self.transit.piece(self.output.area());
                 (self.done.output_bytes, self.done.left) = (bytes, left);
+                if self.text.has_room_for_a_record() {
+                    self.chain.write_log(&mut self.text);
+                }
             }
         } else {
             self.done.output_bytes = self.output.bytes();

@@ -74,6 +74,8 @@ pub enum Request {
     Compile { _length: u64 },
     Start(Start),
     Process(Process),
+    _States,
+    _Fetch,
     Stop,
 }
 
@@ -95,6 +97,7 @@ pub struct Start {
     pub _memory: u64,
     pub _max_record: u64,
     pub _max_output: u64,
+    pub _max_state: u64,
     pub _setups: u64,
     pub _after_failure: u8,
     pub framing: u8,
@@ -110,6 +113,7 @@ pub struct Process {
     pub _from: From,
     pub _format: u8,
     pub mode: Mode,
+    pub _batches: u8,
 }
 
 #[derive(Copy, Clone, Debug, Deserialize)]
@@ -131,6 +135,7 @@ pub enum Response {
     Locked { layers: u8 },
     Online,
     Done(Done),
+    Piece(Piece),
     Compiled { abi: u8, operation: u8, artifact: u64 },
     Fatal { what: u8, text: String },
 }
@@ -139,7 +144,7 @@ pub enum Response {
 const LINES: u8 = 0;
 
 /// `what` of `Response::Fatal`: anything that is nobody else's fault.
-pub const INTERNAL: u8 = 4;
+pub const INTERNAL: u8 = 6;
 
 #[derive(Copy, Clone, Debug, Serialize)]
 pub struct Done {
@@ -149,9 +154,19 @@ pub struct Done {
     pub dropped: u64,
     pub failed: u64,
     pub output_bytes: u64,
+    pub left: u64,
     pub output_records: u64,
     pub text_bytes: u32,
     pub end: End,
+}
+
+#[derive(Copy, Clone, Debug, Serialize)]
+pub struct Piece {
+    pub nonce: u64,
+    pub bytes: u64,
+    pub left: u64,
+    pub records: u64,
+    pub text_bytes: u32,
 }
 
 #[derive(Copy, Clone, Debug, Serialize)]
@@ -238,6 +253,7 @@ pub fn honest_answer(process: &Process) -> Result<Done> {
         dropped: 0,
         failed: 0,
         output_bytes: 0,
+        left: 0,
         output_records: 0,
         text_bytes: 0,
         end: End::Reached,

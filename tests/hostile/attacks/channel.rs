@@ -394,6 +394,7 @@ const NOTHING: Done = Done {
     dropped: 0,
     failed: 0,
     output_bytes: 0,
+    left: 0,
     output_records: 0,
     text_bytes: 0,
     end: End::Reached,
