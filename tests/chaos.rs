@@ -16,6 +16,10 @@
 //! Kills follow the run's own progress, not a clock: a worker that has just answered
 //! has its next range before it already, and is killed a moment into that.
 
+#[allow(dead_code, reason = "the tests of the program share their plugins")]
+#[path = "host/wat.rs"]
+mod wat;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -51,7 +55,7 @@ const MOMENT: u64 = 500;
 /// first, in bytes: the allocator keeps some.
 const MORE_MEMORY: u64 = 20 << 20;
 /// A guard against hanging, far beyond what anything takes.
-const HANG: Duration = Duration::from_secs(150);
+const HANG: Duration = Duration::from_secs(240);
 
 const WORKER: &str = "host: worker";
 const COMPILE: &str = "host: compile";
@@ -75,10 +79,12 @@ fn main() -> ExitCode {
         }
     };
     type Test = fn(&Field) -> Result<String>;
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 9] = [
         ("killed_workers_lose_no_record_of_a_file", of_a_file),
         ("killed_workers_lose_no_record_of_a_stream", of_a_stream),
         ("killed_workers_neither_lose_nor_repeat_without_order", without_order),
+        ("killed_workers_leave_the_result_of_a_reduce_as_it_is", of_a_reduce),
+        ("killed_workers_leave_what_a_batch_makes_as_it_is", of_a_batch),
         ("a_killed_compile_worker_is_started_again", compile_worker),
         ("a_compile_worker_that_is_always_killed_ends_the_job", compile_worker_always),
         ("the_program_survives_kills_from_outside", the_program),
@@ -143,6 +149,44 @@ fn without_order(field: &Field) -> Result<String> {
             "the output has other lines than that of the undisturbed run"
         );
         Ok(disturbed)
+    })
+}
+
+/// The reduce gives every record that the filter keeps, in the order of its state.
+fn of_a_reduce(field: &Field) -> Result<String> {
+    let reduce = field.path("reduce.wat");
+    fs::write(&reduce, harmless(&wat::reduce()))?;
+    field.disturb(5, |seed| {
+        let disturbed = field.disturbed(seed, |job| job.then(&reduce).file(field.input()))?;
+        field.compare(&disturbed.output)?;
+        Ok(disturbed)
+    })
+}
+
+/// The batch makes two of every record that the filter keeps.
+fn of_a_batch(field: &Field) -> Result<String> {
+    let batch = field.path("batch.wat");
+    fs::write(&batch, harmless(&wat::batch()))?;
+    field.disturb(6, |seed| {
+        let disturbed = field.disturbed(seed, |job| job.then(&batch).file(field.input()))?;
+        let once = field.path("once.ndjson");
+        let mut writer = BufWriter::new(File::create(&once)?);
+        let mut lines = BufReader::new(File::open(&disturbed.output)?).split(b'\n');
+        while let Some(line) = lines.next().transpose()? {
+            ensure!(Some(&line) == lines.next().transpose()?.as_ref(), "a line is there once");
+            writer.write_all(&line)?;
+            writer.write_all(b"\n")?;
+        }
+        writer.flush()?;
+        field.compare(&once)?;
+        Ok(disturbed)
+    })
+}
+
+/// A plugin that does to no record what it does to those with certain bytes.
+fn harmless(plugin: &str) -> String {
+    ["33", "45", "63"].iter().fold(plugin.to_owned(), |plugin, byte| {
+        plugin.replace(&format!("(i32.const {byte})"), "(i32.const 0)")
     })
 }
 
