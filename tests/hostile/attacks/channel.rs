@@ -24,8 +24,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
 use super::{Attack, By, Outcome, Who};
 use crate::wire::{
-    self, Done, End, Greeted, INTERNAL, Process, Request, Response, Wire, honest_answer, packet,
-    packet_with, write_progress, write_text,
+    self, Done, End, Greeted, INTERNAL, Piece, Process, Request, Response, Wire, honest_answer,
+    packet, packet_with, write_progress, write_text,
 };
 
 const HEADERS: &str = "it sent a packet with wrong headers";
@@ -166,6 +166,12 @@ pub const ATTACKS: &[Attack] = &[
         "more-text-than-memory",
         |guard| lie(guard, |done| done.text_bytes = u32::MAX),
         Replaced("it claims more text than there can be"),
+    ),
+    attack("piece-for-a-range", piece_for_a_range, Replaced(EARLY)),
+    attack(
+        "state-of-a-filter",
+        |guard| lie(guard, |done| done.left = 1),
+        Replaced("it speaks of a state that there is not"),
     ),
     attack("rubbish-in-text", rubbish_in_text, Replaced("its text area holds no entries")),
     attack("writes-to-its-input", |guard| writes(guard, writes_to_its_input), Harmless),
@@ -444,6 +450,14 @@ fn lie(guard: &str, falsify: fn(&mut Done)) -> Result<()> {
     let mut done = honest_answer(&process)?;
     falsify(&mut done);
     greeted.wire.say(&Response::Done(done))?;
+    silence()
+}
+
+/// Answers a range as if a state had been asked for.
+fn piece_for_a_range(guard: &str) -> Result<()> {
+    let (greeted, process) = range(guard)?;
+    let piece = Piece { nonce: process.nonce, bytes: 0, left: 0, records: 0, text_bytes: 0 };
+    greeted.wire.say(&Response::Piece(piece))?;
     silence()
 }
 
