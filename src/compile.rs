@@ -134,7 +134,8 @@ fn compile_once(
             Response::Hello { requests } if !worker.is_connected() => {
                 limit = LIMIT;
                 let layout = Layout { input: 0, output: 0 };
-                let prepare = Request::Prepare { layout, sandbox, memory: MEMORY, plugins: 0 };
+                let prepare =
+                    Request::Prepare { layout, sandbox, memory: MEMORY, plugins: 0, data: 0 };
                 if worker.connect(directory, &requests, prepare).is_err() {
                     // It is gone, which the guard will say, or has to go.
                     worker.kill();

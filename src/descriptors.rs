@@ -21,7 +21,8 @@ pub(crate) mod worker {
         SETUPS + 1 + 2 * index as RawFd
     }
 
-    /// The first of the compiled plugins; the input files follow the last.
+    /// The first of the compiled plugins; the side data follows the last, and the input
+    /// files follow that.
     pub(crate) const PLUGINS: RawFd = slot(SLOTS);
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 use crate::input::From;
 use crate::sandbox::{Layers, Sandbox};
@@ -64,6 +66,17 @@ pub enum OnError {
     Skip,
 }
 
+/// For how long an instance of a plugin lives.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Isolation {
+    /// As long as its worker, unless it traps or its memory has grown large.
+    Worker,
+    /// For one range, or what is done of it at once.
+    Range,
+    /// For one record. (The instance of a reduce, which has a state, for one range.)
+    Record,
+}
+
 /// How many failed records a job may set aside and still be called done.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub enum MaxErrors {
@@ -96,6 +109,8 @@ pub struct Limits {
     pub max_output: u64,
     /// What a reduce may fold records into, in bytes.
     pub max_state: u64,
+    /// All side data together, in bytes.
+    pub max_data: u64,
 }
 
 /// A plugin, and what it is told.
@@ -130,6 +145,8 @@ pub(crate) enum Wanted {
 
 /// How many plugins a record may pass: each has its instance in every worker.
 const MAX_PLUGINS: usize = 16;
+/// How many files of side data there may be: each is a descriptor in every worker.
+const MAX_DATA_FILES: usize = 32;
 
 /// Bytes of finished ranges that may wait, for each worker. Enough that a worker which
 /// is late by a few ranges stops nobody; and the peak of memory, which this is most of,
@@ -140,6 +157,9 @@ const WINDOW: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Job {
     pub(crate) plugins: Vec<Plugin>,
+    /// Side data: names and files.
+    pub(crate) data: BTreeMap<String, PathBuf>,
+    pub(crate) isolation: Isolation,
     pub(crate) inputs: Vec<Input>,
     pub(crate) output: Output,
     pub(crate) from: Option<From>,
@@ -164,6 +184,8 @@ impl Job {
         JobBuilder {
             job: Job {
                 plugins: vec![Plugin::new(plugin.into())],
+                data: BTreeMap::new(),
+                isolation: Isolation::Worker,
                 inputs: Vec::new(),
                 output: Output::Stdout,
                 from: None,
@@ -180,6 +202,7 @@ impl Job {
                     max_record: 64 << 20,
                     max_output: 64 << 20,
                     max_state: 64 << 20,
+                    max_data: 1 << 30,
                 },
                 sandbox: Sandbox::Auto { require: Layers::NONE },
                 inputs_are: InputsAre::Records,
@@ -243,6 +266,24 @@ impl JobBuilder {
         if let Some(plugin) = self.job.plugins.last_mut() {
             plugin.params.insert(name.into(), value.into());
         }
+        self
+    }
+
+    /// Hands a file to all plugins, which may read it by this name.
+    pub fn data(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.job.data.insert(name.into(), path.into());
+        self
+    }
+
+    /// For how long an instance of a plugin lives; default: as long as its worker.
+    pub fn isolate(mut self, isolation: Isolation) -> Self {
+        self.job.isolation = isolation;
+        self
+    }
+
+    /// What all side data together may have, in bytes; default: 1 GiB.
+    pub fn max_data(mut self, bytes: u64) -> Self {
+        self.job.limits.max_data = bytes;
         self
     }
 
@@ -401,6 +442,9 @@ impl JobBuilder {
         }
         if job.plugins.len() > MAX_PLUGINS {
             return usage("there are more than 16 plugins (--plugin)");
+        }
+        if job.data.len() > MAX_DATA_FILES {
+            return usage("there are more than 32 files of side data (--data)");
         }
         if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
             return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");

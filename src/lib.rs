@@ -43,6 +43,7 @@ mod records;
 mod roles;
 mod runtime;
 mod sandbox;
+mod side_data;
 mod slots;
 mod state_file;
 mod supervisor;
@@ -54,7 +55,9 @@ pub use account::Account;
 pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::From;
-pub use job::{Input, Job, JobBuilder, MaxErrors, OnError, Order, Output, To, default_workers};
+pub use job::{
+    Input, Isolation, Job, JobBuilder, MaxErrors, OnError, Order, Output, To, default_workers,
+};
 pub use range::{InputId, Range};
 pub use roles::init;
 pub use sandbox::{Finding, Layer, Layers, Sandbox, doctor};

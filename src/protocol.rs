@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FailureKind;
+use crate::job::Isolation;
 use crate::range::{Nonce, Range};
 use crate::records::Format;
 use crate::sandbox::{Layers, Plan};
@@ -37,8 +38,9 @@ pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
 pub(crate) enum Request {
     /// First of all: completes the handshake, says how the slots are laid out, and how
     /// the process has to lock itself.
-    /// `plugins` is how many compiled plugins were handed over.
-    Prepare { layout: Layout, sandbox: Plan, memory: u64, plugins: u8 },
+    /// `plugins` is how many compiled plugins were handed over, `data` how many files of
+    /// side data.
+    Prepare { layout: Layout, sandbox: Plan, memory: u64, plugins: u8, data: u8 },
     /// To a compile worker: compile the plugin that was handed over, which has so many
     /// bytes.
     Compile { length: u64 },
@@ -72,9 +74,10 @@ pub(crate) struct Start {
     pub max_output: u64,
     /// What a reduce may fold records into, in bytes.
     pub max_state: u64,
-    /// Length of the [`Setup`]s, in bytes.
+    /// Length of the [`Setups`], in bytes.
     pub setups: u64,
     pub after_failure: AfterFailure,
+    pub isolation: Isolation,
     pub framing: Framing,
 }
 
@@ -93,8 +96,16 @@ pub(crate) enum Operation {
     Reduce,
 }
 
-/// What a worker has to know about one plugin of the chain. Too long for a request, so
-/// all of them lie, encoded, in a memory file.
+/// What a worker has to know about the plugins and their side data. Too long for a
+/// request, so it lies, encoded, in a memory file.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Setups {
+    pub plugins: Vec<Setup>,
+    /// Names of the side data, in the order of its files.
+    pub data: Vec<String>,
+}
+
+/// What a worker has to know about one plugin of the chain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub abi: Abi,

@@ -59,7 +59,7 @@ impl Progress {
     }
 }
 
-/// A shared mapping of a whole memory file.
+/// A mapping of a whole memory file.
 #[derive(Debug)]
 struct Mapping {
     start: NonNull<u8>,
@@ -71,11 +71,20 @@ struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
+    /// What is written on one side is seen on the other.
     fn new(file: &OwnedFd, length: usize, protection: ProtFlags) -> io::Result<Mapping> {
+        Mapping::with(file, length, protection, MapFlags::SHARED)
+    }
+
+    fn with(
+        file: &OwnedFd,
+        length: usize,
+        protection: ProtFlags,
+        flags: MapFlags,
+    ) -> io::Result<Mapping> {
         // SAFETY: a new mapping at a place of the kernel's choice; the file has
         // `length` bytes and is (or will be, before others see it) sealed to them.
-        let start =
-            unsafe { mmap(ptr::null_mut(), length, protection, MapFlags::SHARED, file, 0)? };
+        let start = unsafe { mmap(ptr::null_mut(), length, protection, flags, file, 0)? };
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::InvalidData)?;
         Ok(Mapping { start, length })
     }
@@ -289,6 +298,43 @@ impl WorkerSlot {
     }
 }
 
+/// The bytes of a sealed memory file, where they are: nothing is copied.
+#[derive(Debug)]
+pub(crate) struct Sealed(Option<Mapping>);
+
+// SAFETY: nobody can write these bytes.
+unsafe impl Sync for Sealed {}
+
+impl Sealed {
+    /// Maps the memory; the file can be closed afterwards.
+    ///
+    /// # Errors
+    /// It is not sealed against writing and shrinking: then its bytes could change, or go.
+    pub fn map(memory: &OwnedFd) -> io::Result<Sealed> {
+        let needed = SealFlags::WRITE | SealFlags::SHRINK;
+        if !rustix::fs::fcntl_get_seals(memory)?.contains(needed) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let length = rustix::fs::fstat(memory)?.st_size;
+        let length = usize::try_from(length).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        // There is no mapping of nothing.
+        // A private one has the same pages; a shared one of memory that is sealed
+        // against writing is refused by kernels before 6.7.
+        let map = || Mapping::with(memory, length, ProtFlags::READ, MapFlags::PRIVATE);
+        let mapping = (length > 0).then(map);
+        Ok(Sealed(mapping.transpose()?))
+    }
+}
+
+impl AsRef<[u8]> for Sealed {
+    fn as_ref(&self) -> &[u8] {
+        let Some(mapping) = &self.0 else { return &[] };
+        // SAFETY: the mapping is as long as this says and lives as long as `self`; its
+        // bytes cannot change, because the file is sealed.
+        unsafe { std::slice::from_raw_parts(mapping.start.as_ptr(), mapping.length) }
+    }
+}
+
 /// Memory for something that one process makes and others only read: a compiled
 /// plugin, a report.
 pub(crate) fn handover(name: &str) -> io::Result<OwnedFd> {
@@ -349,6 +395,15 @@ mod tests {
             assert!(ftruncate(file, 1 << 20).is_err());
             assert!(fcntl_add_seals(file, SealFlags::WRITE).is_err());
         }
+    }
+
+    #[test]
+    fn only_what_is_sealed_is_mapped_to_be_read() {
+        let memory = handover("test").unwrap();
+        rustix::io::write(&memory, b"abc").unwrap();
+        assert!(Sealed::map(&memory).is_err());
+        seal(&memory).unwrap();
+        assert_eq!(Sealed::map(&memory).unwrap().as_ref(), b"abc");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use host::Error;
 use super::{Arguments, Request, report};
 
 /// What an ordinary run and this have in common.
-const SHARED: [&str; 19] = [
+const SHARED: [&str; 20] = [
     "plugin",
     "param",
     "params",
@@ -25,6 +25,7 @@ const SHARED: [&str; 19] = [
     "timeout",
     "max_output",
     "max_state",
+    "max_data",
     "partial_state",
     "sandbox",
     "sandbox_require",

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use host::{
-    Error, From, Input, Job, JobBuilder, Layer, Layers, MaxErrors, OnError, Order, Output, Sandbox,
-    To,
+    Error, From, Input, Isolation, Job, JobBuilder, Layer, Layers, MaxErrors, OnError, Order,
+    Output, Sandbox, To,
 };
 
 /// A validated request.
@@ -70,6 +70,16 @@ struct Arguments {
     /// A JSON object with parameters; --param overrides it
     #[arg(long, value_name = "FILE", help_heading = "What")]
     params: Option<PathBuf>,
+
+    /// A file that the plugins may read by this name, and nothing else
+    #[arg(long, value_name = "NAME=FILE", help_heading = "What")]
+    data: Vec<SideFile>,
+
+    /// For how long an instance of a plugin lives. As long as its worker is fastest; one
+    /// whose memory has grown past a quarter of --memory (or twice what it had after its
+    /// first record) is replaced all the same
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "worker", help_heading = "What")]
+    isolate: IsolationChoice,
 
     /// Files to read, in this order; `-` is standard input, which is read if none is
     /// named
@@ -149,6 +159,10 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_state: ByteSize,
 
+    /// All files of --data together
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Limits")]
+    max_data: ByteSize,
+
     /// Length of the longest record
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     max_record: ByteSize,
@@ -218,6 +232,16 @@ enum OnErrorChoice {
     Skip,
 }
 
+#[derive(Copy, Clone, Debug, ValueEnum)]
+enum IsolationChoice {
+    /// As long as its worker
+    Worker,
+    /// For one range
+    Range,
+    /// For one record
+    Record,
+}
+
 #[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
 enum SandboxChoice {
     /// rlimits, no-new-privs and seccomp, and what else this machine allows
@@ -252,6 +276,26 @@ impl FromStr for Param {
             return Err(wrong());
         }
         Ok(Param { plugin, name: name.to_owned(), value: value.to_owned() })
+    }
+}
+
+/// Side data as typed.
+#[derive(Clone, Debug)]
+struct SideFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl FromStr for SideFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+                Ok(SideFile { name: name.to_owned(), path: PathBuf::from(path) })
+            }
+            _ => Err("NAME=FILE is wanted".to_owned()),
+        }
     }
 }
 
@@ -363,6 +407,12 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         .max_record(arguments.max_record.as_u64())
         .max_output(arguments.max_output.as_u64())
         .max_state(arguments.max_state.as_u64())
+        .max_data(arguments.max_data.as_u64())
+        .isolate(match arguments.isolate {
+            IsolationChoice::Worker => Isolation::Worker,
+            IsolationChoice::Range => Isolation::Range,
+            IsolationChoice::Record => Isolation::Record,
+        })
         .max_errors(arguments.max_errors.0)
         .on_error(match arguments.on_error {
             OnErrorChoice::Fail => OnError::Fail,
@@ -375,6 +425,12 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     for input in arguments.inputs {
         builder =
             builder.input(if input.as_os_str() == "-" { Input::Stdin } else { Input::Path(input) });
+    }
+    for (place, SideFile { name, path }) in arguments.data.iter().enumerate() {
+        if arguments.data[..place].iter().any(|other| other.name == *name) {
+            return Err(Error::Usage(format!("--data {name}: there are two files of this name")));
+        }
+        builder = builder.data(name, path);
     }
     if inputs_are == InputsAre::States {
         builder = builder.merge_states();

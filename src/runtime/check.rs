@@ -8,7 +8,7 @@ use wit_parser::WorldItem;
 
 use super::core_module::{INITIALIZE, MEMORY, REALLOC};
 use super::operation::{CALLS, Call, Function};
-use super::{LOG, LOG_WRITE, PARAMS, PARAMS_GET, component};
+use super::{component_imports, core_imports, imports};
 use crate::protocol::{Abi, Operation};
 
 /// A plugin that can be run.
@@ -18,15 +18,6 @@ pub(crate) struct Checked {
     /// What a worker loads.
     pub artifact: Vec<u8>,
 }
-
-/// A function that modules may import: interface, name, number of `i32` parameters, and
-/// their names.
-type Offer = (&'static str, &'static str, usize, &'static str);
-
-const OFFERED: [Offer; 2] = [
-    (LOG, LOG_WRITE, 3, "(i32 level, i32 address, i32 length)"),
-    (PARAMS, PARAMS_GET, 3, "(i32 address, i32 length, i32 address of the result)"),
-];
 
 /// Checks and compiles a plugin.
 ///
@@ -96,16 +87,17 @@ fn text_error(message: &str) -> String {
 fn check_imports(module: &Module) -> Result<(), String> {
     let mut unknown = Vec::new();
     for import in module.imports() {
-        let is_meant = |offer: &&Offer| (import.module(), import.name()) == (offer.0, offer.1);
-        let Some((interface, name, parameters, words)) = OFFERED.iter().find(is_meant) else {
+        let offered = core_imports::offers()
+            .find(|offer| (import.module(), import.name()) == (offer.interface, offer.name));
+        let Some(offer) = offered else {
             unknown.push(format!("`{}` of `{}`", import.name(), import.module()));
             continue;
         };
-        let parameters = std::iter::repeat_n(ValType::I32, *parameters);
-        let wanted = FuncType::new(module.engine(), parameters, []);
+        let wanted = FuncType::new(module.engine(), offer.params.iter().cloned(), []);
         if !matches!(import.ty(), ExternType::Func(ty) if FuncType::eq(&ty, &wanted)) {
             return Err(format!(
-                "it imports `{name}` of `{interface}` with another type than {words}"
+                "it imports `{}` of `{}` with another type than {}",
+                offer.name, offer.interface, offer.words
             ));
         }
     }
@@ -122,12 +114,14 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
         more => format!(" and {more} more"),
     };
     let wasi = if unknown.iter().any(|name| name.contains("wasi")) {
-        " (WASI is not offered yet: build for wasm32-unknown-unknown)"
+        " (WASI's other interfaces are not offered yet: build for wasm32-unknown-unknown)"
     } else {
         ""
     };
+    let offered: Vec<String> = imports::offered().map(|name| format!("`{name}`")).collect();
     Err(format!(
-        "it imports {shown}{more}, and this program offers only `{LOG}` and `{PARAMS}`{wasi}"
+        "it imports {shown}{more}, and this program offers only {}{wasi}",
+        offered.join(", ")
     ))
 }
 
@@ -246,11 +240,11 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
     let ty = component.component_type();
     let unknown: Vec<String> = ty
         .imports(engine)
-        .filter(|(name, _)| ![LOG, PARAMS].contains(name))
+        .filter(|(name, _)| !imports::offered().any(|offered| offered == *name))
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     refuse_unknown(&unknown)?;
-    let linker = component::linker(engine).map_err(|error| format!("{error:#}"))?;
+    let linker = component_imports::linker(engine).map_err(|error| format!("{error:#}"))?;
     linker
         .instantiate_pre(component)
         .map_err(|error| format!("its imports are not what this program offers: {error:#}"))?;

@@ -1,16 +1,13 @@
 //! A component, called through wasmtime's component model.
 
-use wasmtime::component::{
-    Component, ComponentNamedList, ComponentType, Func, InstancePre, Lift, Linker, Lower,
-};
-use wasmtime::{Engine, Error, Result, Store, StoreContextMut};
+use wasmtime::component::{Component, ComponentNamedList, Func, InstancePre, Lift, Lower};
+use wasmtime::{Engine, Error, Result, Store};
 
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{
-    Answer, Guest, Instance, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, State, Terms, Trapped,
-    Verdict, trapped,
+    Answer, Guest, Instance, Made, State, Terms, Trapped, Verdict, component_imports, trapped,
 };
-use crate::protocol::{self, Operation};
+use crate::protocol::Operation;
 
 /// What wasmtime may copy out of a component in one call besides what may be made of a
 /// record, in bytes: lines of log, reasons.
@@ -29,7 +26,10 @@ impl Plugin {
         // in a locked worker process, which is taken to be hostile.
         let component = unsafe { Component::deserialize(engine, artifact)? };
         component.initialize_copy_on_write_image()?;
-        Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&component)?, terms })
+        Ok(Plugin {
+            prepared: component_imports::linker(engine)?.instantiate_pre(&component)?,
+            terms,
+        })
     }
 
     pub fn instantiate(&self) -> std::result::Result<ComponentInstance, Trapped> {
@@ -61,53 +61,6 @@ impl Plugin {
             Err(error) => Err(trapped(&error, store.data())),
         }
     }
-}
-
-/// `host:plugin/log.level`, as the component model passes it.
-#[derive(Copy, Clone, ComponentType, Lift)]
-#[allow(dead_code, reason = "values are only ever made by lifting them from a plugin's memory")]
-#[component(enum)]
-#[repr(u8)]
-enum Level {
-    #[component(name = "error")]
-    Error,
-    #[component(name = "warn")]
-    Warn,
-    #[component(name = "info")]
-    Info,
-    #[component(name = "debug")]
-    Debug,
-    #[component(name = "trace")]
-    Trace,
-}
-
-/// What components may import, ready to be linked or checked against.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
-    linker.instance(LOG)?.func_wrap(
-        LOG_WRITE,
-        |mut store: StoreContextMut<'_, Guest>, (level, text): (Level, String)| {
-            let guest = store.data_mut();
-            if guest.may_log() {
-                let level = match level {
-                    Level::Error => protocol::Level::Error,
-                    Level::Warn => protocol::Level::Warn,
-                    Level::Info => protocol::Level::Info,
-                    Level::Debug => protocol::Level::Debug,
-                    Level::Trace => protocol::Level::Trace,
-                };
-                guest.log(level, &text);
-            }
-            Ok(())
-        },
-    )?;
-    linker.instance(PARAMS)?.func_wrap(
-        PARAMS_GET,
-        |store: StoreContextMut<'_, Guest>, (name,): (String,)| {
-            Ok((store.data().params().get(&name).cloned(),))
-        },
-    )?;
-    Ok(linker)
 }
 
 /// A live component.

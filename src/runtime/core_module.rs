@@ -16,16 +16,12 @@
 //! Source: the component model's CanonicalABI.md.
 
 use wasmtime::{
-    Caller, Engine, Error, Instance, InstancePre, Linker, Memory, Module, Result, Store, TypedFunc,
-    WasmParams,
+    Engine, Error, Instance, InstancePre, Memory, Module, Result, Store, TypedFunc, WasmParams,
 };
 
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
-use super::{
-    Answer, Guest, LOG, LOG_WRITE, Made, PARAMS, PARAMS_GET, State, Terms, Trapped, Verdict,
-    trapped,
-};
-use crate::protocol::{Level, MAX_TEXT, Operation};
+use super::{Answer, Guest, Made, State, Terms, Trapped, Verdict, core_imports, trapped};
+use crate::protocol::{MAX_TEXT, Operation};
 
 /// Names that the canonical ABI gives to a module's exports.
 pub(super) const MEMORY: &str = "memory";
@@ -49,7 +45,7 @@ impl Plugin {
         let module = unsafe { Module::deserialize(engine, artifact)? };
         // Made now, because it takes a memory file, which a locked worker cannot make.
         module.initialize_copy_on_write_image()?;
-        Ok(Plugin { prepared: linker(engine)?.instantiate_pre(&module)?, terms })
+        Ok(Plugin { prepared: core_imports::linker(engine)?.instantiate_pre(&module)?, terms })
     }
 
     pub fn instantiate(&self) -> std::result::Result<CoreInstance, Trapped> {
@@ -75,63 +71,8 @@ impl Plugin {
     }
 }
 
-/// What modules may import, ready to be linked or checked against.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
-    linker.func_wrap(LOG, LOG_WRITE, log_write)?;
-    linker.func_wrap(PARAMS, PARAMS_GET, params_get)?;
-    Ok(linker)
-}
-
-fn log_write(mut caller: Caller<'_, Guest>, level: u32, at: u32, length: u32) -> Result<()> {
-    if !caller.data_mut().may_log() {
-        return Ok(());
-    }
-    let level = match level {
-        0 => Level::Error,
-        1 => Level::Warn,
-        2 => Level::Info,
-        3 => Level::Debug,
-        4 => Level::Trace,
-        other => {
-            return Err(Error::msg(format!("`log` was called with the unknown level {other}")));
-        }
-    };
-    let memory = memory_of(&mut caller)?;
-    let (bytes, guest) = memory.data_and_store_mut(&mut caller);
-    let text = read_text(bytes, at, length)?;
-    guest.log(level, &text);
-    Ok(())
-}
-
-/// `get(name) -> option<string>`: the answer is written to where `result` says.
-fn params_get(mut caller: Caller<'_, Guest>, at: u32, length: u32, result: u32) -> Result<()> {
-    let memory = memory_of(&mut caller)?;
-    let params = caller.data().params();
-    let name = stretch(memory.data(&caller), at, length)?;
-    let value = std::str::from_utf8(name).ok().and_then(|name| params.get(name));
-    let mut words = [0, 0, 0];
-    if let Some(value) = value {
-        let realloc = caller.get_export(REALLOC).and_then(wasmtime::Extern::into_func);
-        let realloc = realloc.ok_or_else(|| Error::msg("the module exports no `cabi_realloc`"))?;
-        let realloc = realloc.typed::<(u32, u32, u32, u32), u32>(&caller)?;
-        let length = u32::try_from(value.len())?;
-        let at = realloc.call(&mut caller, (0, 0, 1, length))?;
-        memory.write(&mut caller, at as usize, value.as_bytes())?;
-        words = [1, at, length];
-    }
-    let bytes: Vec<u8> = words.iter().flat_map(|word: &u32| word.to_le_bytes()).collect();
-    Ok(memory.write(&mut caller, result as usize, &bytes)?)
-}
-
-/// The memory of the module that calls.
-fn memory_of(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
-    let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
-    memory.ok_or_else(|| Error::msg("the module exports no memory"))
-}
-
 /// A stretch of a plugin's memory.
-fn stretch(memory: &[u8], at: u32, length: u32) -> Result<&[u8]> {
+pub(super) fn stretch(memory: &[u8], at: u32, length: u32) -> Result<&[u8]> {
     let found = memory.get(at as usize..).and_then(|rest| rest.get(..length as usize));
     found.ok_or_else(|| Error::msg("a string lies outside of the plugin's memory"))
 }
@@ -143,7 +84,7 @@ fn made_text(memory: &[u8], at: u32, length: u32) -> Result<&str> {
 }
 
 /// The first [`MAX_TEXT`] bytes of a string in a plugin's memory.
-fn read_text(memory: &[u8], at: u32, length: u32) -> Result<String> {
+pub(super) fn read_text(memory: &[u8], at: u32, length: u32) -> Result<String> {
     let text = stretch(memory, at, length)?;
     Ok(String::from_utf8_lossy(&text[..text.len().min(MAX_TEXT)]).into_owned())
 }

@@ -1,11 +1,11 @@
 //! What the host keeps for one instance: its memory account and the lines it logs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
 use super::Terms;
+use super::imports::{Data, Params};
 use crate::protocol::{Level, MAX_TEXT, cut_text};
 
 /// Bytes that one element of a table counts for.
@@ -13,38 +13,51 @@ const TABLE_ELEMENT: usize = 16;
 /// Bytes that a line counts for besides its text.
 const LINE_OVERHEAD: usize = 16;
 
-/// What the user has told a plugin, by name.
-pub(super) type Params = Arc<BTreeMap<String, String>>;
-
 /// The host's side of an instance.
 #[derive(Debug)]
 pub(crate) struct Guest {
     /// Bytes of memories and tables that the instance may still claim.
     left: usize,
+    /// Bytes that it may claim in all.
+    limit: usize,
     max_log: usize,
     refused: bool,
     log: Vec<(Level, String)>,
     log_bytes: usize,
     lines_cut: u64,
     params: Params,
+    data: Data,
 }
 
 impl Guest {
     pub(super) fn new(terms: &Terms) -> Guest {
+        let limit = usize::try_from(terms.memory).unwrap_or(usize::MAX);
         Guest {
-            left: usize::try_from(terms.memory).unwrap_or(usize::MAX),
+            left: limit,
+            limit,
             max_log: terms.max_log,
             refused: false,
             log: Vec::new(),
             log_bytes: 0,
             lines_cut: 0,
             params: Arc::clone(&terms.params),
+            data: terms.data.clone(),
         }
     }
 
     /// What the user has told the plugin.
-    pub fn params(&self) -> Params {
+    pub(super) fn params(&self) -> Params {
         Arc::clone(&self.params)
+    }
+
+    /// What the user has handed to the plugin.
+    pub(super) fn side_data(&self) -> Data {
+        self.data.clone()
+    }
+
+    /// Bytes of memories and tables that the instance has claimed.
+    pub fn claimed(&self) -> usize {
+        self.limit - self.left
     }
 
     /// Whether a wish for more memory was ever refused.
@@ -125,6 +138,7 @@ mod tests {
             max_state: 0,
             max_log: MAX_LOG_OF_RECORD,
             params: Params::default(),
+            data: Data::default(),
         })
     }
 

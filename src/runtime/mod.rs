@@ -4,8 +4,11 @@
 
 mod check;
 mod component;
+mod component_imports;
+mod core_imports;
 mod core_module;
 mod guest;
+mod imports;
 mod made;
 mod operation;
 
@@ -18,18 +21,10 @@ use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Operation, Setup, Start};
 
 pub(crate) use check::{Checked, compile};
 pub(crate) use guest::Guest;
-use guest::Params;
+use imports::Params;
+pub(crate) use imports::{Bytes, Data};
 pub(crate) use made::{Made, TooMuch};
 pub(crate) use wasmtime::{Engine, Error};
-
-/// The interface through which plugins log, as modules and components import it.
-const LOG: &str = "host:plugin/log@0.1.0";
-/// Its one function.
-const LOG_WRITE: &str = "write";
-/// The interface through which plugins ask for parameters.
-const PARAMS: &str = "host:plugin/params@0.1.0";
-/// Its one function.
-const PARAMS_GET: &str = "get";
 
 /// What a plugin says about a record.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,6 +90,7 @@ struct Terms {
     /// What it may log of one record, in bytes.
     max_log: usize,
     params: Params,
+    data: Data,
 }
 
 /// A compiled plugin, loaded and ready to be instantiated.
@@ -113,6 +109,7 @@ impl Loaded {
         setup: &Setup,
         start: &Start,
         plugins: usize,
+        data: &Data,
         artifact: &[u8],
     ) -> wasmtime::Result<Loaded> {
         let terms = Terms {
@@ -122,6 +119,7 @@ impl Loaded {
             max_state: start.max_state,
             max_log: MAX_LOG_OF_RECORD / plugins.max(1),
             params: Arc::new(setup.params.clone()),
+            data: data.clone(),
         };
         Ok(match setup.abi {
             Abi::Core => Loaded::Core(core_module::Plugin::load(engine, artifact, terms)?),

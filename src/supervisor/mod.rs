@@ -29,6 +29,7 @@ use crate::output::{Expected, Finished, Frontier};
 use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
 use crate::records::Format;
 use crate::sandbox::{self, Locked};
+use crate::side_data::SideData;
 use crate::state_file;
 use crate::text::printable;
 use crate::worker_handle::Exit;
@@ -37,7 +38,7 @@ use answer::{Results, Rules};
 use commit::Ledger;
 use folding::Folding;
 use place::{Death, IsDone, Place};
-use plan::{Plan, Setups};
+use plan::{Plan, SetupsFile};
 use states::More;
 use work::{Cause, Work};
 
@@ -95,7 +96,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
         .collect::<Result<Vec<Artifact>, Error>>()?;
     plan::check_operations(job, &artifacts)?;
-    let setups = Setups::new(job, &artifacts)?;
+    let data = SideData::copy(job)?;
+    let setups = SetupsFile::new(job, &artifacts, &data)?;
     let plan = Plan::new(job, &inputs, &artifacts);
     let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
     if job.inputs_are == InputsAre::States {
@@ -110,6 +112,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         directory,
         artifacts,
         setups,
+        data,
         events,
         places: Vec::new(),
         frontier: Frontier::new(job.order, job.window()),
@@ -139,7 +142,8 @@ struct Supervisor<'a> {
     inputs: Arc<Inputs>,
     directory: SocketDirectory,
     artifacts: Vec<Artifact>,
-    setups: Setups,
+    setups: SetupsFile,
+    data: SideData,
     plan: Plan,
     events: &'a mut dyn FnMut(Event<'_>),
     places: Vec<Place>,
@@ -267,6 +271,7 @@ impl Supervisor<'_> {
                     memory: self.plan.data,
                     // A job has few: that was checked.
                     plugins: self.artifacts.len() as u8,
+                    data: self.data.files.len() as u8,
                 };
                 if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
                     // It is gone, which will be heard, or has named what is not its own.
@@ -288,6 +293,7 @@ impl Supervisor<'_> {
                     max_state: self.job.limits.max_state,
                     setups: self.setups.length,
                     after_failure: after_failure(self.job.on_error),
+                    isolation: self.job.isolation,
                     framing: self.ledger.framing(),
                 };
                 // A failure means that it is gone, which will be heard.

@@ -291,7 +291,8 @@ impl Place {
                     work.interrupt(offset, cause);
                 }
                 Some(Task::States(work)) => {
-                    if !work.interrupt(cause) {
+                    let may_repeat = work.interrupt(cause);
+                    if !may_repeat {
                         death = Death::AtState(Cause::Crash);
                     }
                 }

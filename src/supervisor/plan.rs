@@ -9,8 +9,9 @@ use crate::compile::Artifact;
 use crate::error::Error;
 use crate::input::{CutRules, Inputs};
 use crate::job::{InputsAre, Job, Wanted};
-use crate::protocol::{Layout, Operation, Setup};
+use crate::protocol::{Layout, Operation, Setup, Setups};
 use crate::records::CHUNK;
+use crate::side_data::SideData;
 use crate::slots;
 
 use super::answer::Results;
@@ -120,17 +121,17 @@ pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), 
     }
 }
 
-/// What workers have to know about the plugins, in a sealed memory file.
-pub(super) struct Setups {
+/// What workers have to know about plugins and side data, in a sealed memory file.
+pub(super) struct SetupsFile {
     pub file: OwnedFd,
     /// In bytes.
     pub length: u64,
 }
 
-impl Setups {
-    pub fn new(job: &Job, artifacts: &[Artifact]) -> Result<Setups, Error> {
+impl SetupsFile {
+    pub fn new(job: &Job, artifacts: &[Artifact], data: &SideData) -> Result<SetupsFile, Error> {
         let system = |error| Error::system("tell workers about the plugins", error);
-        let setups: Vec<Setup> = job
+        let plugins: Vec<Setup> = job
             .plugins
             .iter()
             .zip(artifacts)
@@ -141,10 +142,11 @@ impl Setups {
                 params: plugin.params.clone(),
             })
             .collect();
+        let setups = Setups { plugins, data: data.names.clone() };
         let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
         let file = slots::handover("setups").map_err(system)?;
         let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));
         written.and_then(|()| slots::seal(&file)).map_err(system)?;
-        Ok(Setups { file, length: bytes.len() as u64 })
+        Ok(SetupsFile { file, length: bytes.len() as u64 })
     }
 }

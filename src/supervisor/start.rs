@@ -46,6 +46,9 @@ impl Supervisor<'_> {
         for artifact in &self.artifacts {
             files.push(artifact.file.try_clone().map_err(system)?);
         }
+        for data in &self.data.files {
+            files.push(data.try_clone().map_err(system)?);
+        }
         for input in self.inputs.inherited() {
             files.push(File::try_clone(input).map_err(system)?.into());
         }

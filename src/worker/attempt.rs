@@ -48,8 +48,9 @@ enum Ended {
 
 /// Makes one attempt.
 pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken> {
-    if process.mode == Mode::Alone {
-        worker.chain.forget();
+    match process.mode {
+        Mode::Alone => worker.chain.forget(),
+        Mode::Through | Mode::Fail(_) => worker.chain.begin_range(),
     }
     let mut until = process.range.end;
     loop {
@@ -202,7 +203,7 @@ impl Attempt<'_> {
             });
         };
         batch.push(offset, text);
-        let alone = self.process.batches == Batches::One;
+        let alone = self.process.batches == Batches::One || self.chain.isolates_records();
         if alone || batch.is_full() { self.flush(batch) } else { Ok(None) }
     }
 
@@ -284,6 +285,7 @@ impl Attempt<'_> {
                     _ => self.done.used += 1,
                 }
                 self.chain.write_log(&mut self.text);
+                self.chain.end_record();
                 return self.went_by(offset + length);
             }
             Err(stopped) => stopped,
@@ -307,6 +309,7 @@ impl Attempt<'_> {
         if spoiled {
             self.chain.forget();
         }
+        self.chain.end_record();
         if again.is_some() {
             // What stands before it is done, unless it was lost just now.
             self.done.stop = offset;

@@ -2,12 +2,16 @@
 //! makes of a record goes on to the next, and at the end into the output or into the
 //! state of a reduce.
 
-use crate::protocol::Operation;
+use crate::job::Isolation;
+use crate::protocol::{Operation, Start};
 use crate::runtime::{Instance, Loaded, Made, Trapped, Verdict};
 
 use super::fold::Fold;
 use super::output::NotWritten;
 use super::text::Text;
+
+/// An instance may keep this part of what it may have.
+const SMALL: u64 = 4;
 
 /// One plugin of the chain.
 struct Link {
@@ -16,6 +20,8 @@ struct Link {
     is_batch: bool,
     /// None before the first record, and after a trap.
     instance: Option<Box<dyn Instance>>,
+    /// Bytes of memory that an instance may keep; known after its first record.
+    mark: Option<usize>,
     made: Made,
 }
 
@@ -24,6 +30,9 @@ pub(super) struct Chain {
     links: Vec<Link>,
     /// The reduce at the end, if there is one.
     fold: Option<Fold>,
+    isolation: Isolation,
+    /// Bytes of memory that every instance may keep.
+    small: usize,
 }
 
 /// What comes out at the end of the chain.
@@ -53,10 +62,11 @@ pub(super) type Write<'a> = dyn FnMut(Out<&str>) -> Result<(), NotWritten> + 'a;
 pub(super) type Outs = Result<Vec<Out<String>>, Stopped>;
 
 impl Chain {
-    /// `max_output` is what may be made of one record, `max_state` of all, in bytes. A
-    /// reduce has to be the last.
-    pub fn new(plugins: Vec<(Operation, Loaded)>, max_output: u64, max_state: u64) -> Chain {
-        let mut chain = Chain { links: Vec::new(), fold: None };
+    /// A reduce has to be the last.
+    pub fn new(plugins: Vec<(Operation, Loaded)>, start: &Start) -> Chain {
+        let Start { max_output, max_state, isolation, memory, .. } = *start;
+        let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
+        let mut chain = Chain { links: Vec::new(), fold: None, isolation, small };
         for (operation, plugin) in plugins {
             match operation {
                 Operation::Reduce => {
@@ -66,6 +76,7 @@ impl Chain {
                     plugin,
                     is_batch: operation == Operation::Batch,
                     instance: None,
+                    mark: None,
                     made: Made::new(max_output),
                 }),
             }
@@ -83,6 +94,34 @@ impl Chain {
         self.fold.as_mut()
     }
 
+    /// Whether each record meets fresh instances.
+    pub fn isolates_records(&self) -> bool {
+        self.isolation == Isolation::Record
+    }
+
+    /// Lets go of instances as `--isolate` wants it where a range begins.
+    pub fn begin_range(&mut self) {
+        if self.isolation != Isolation::Worker {
+            self.forget();
+        }
+    }
+
+    /// Lets go of instances as `--isolate` wants it after a record, and of those whose
+    /// memory, which never shrinks, has grown past its mark.
+    pub fn end_record(&mut self) {
+        let Chain { links, isolation, small, .. } = self;
+        for link in links {
+            let Some(instance) = &mut link.instance else { continue };
+            let claimed = instance.guest().claimed();
+            // What is large from the beginning would be large again.
+            let mark = *link.mark.get_or_insert((*small).max(claimed.saturating_mul(2)));
+            if *isolation == Isolation::Record || claimed > mark {
+                link.instance = None;
+                link.mark = None;
+            }
+        }
+    }
+
     /// Lets go of every instance, so that the next record meets fresh ones.
     pub fn forget(&mut self) {
         self.forget_links();
@@ -95,6 +134,7 @@ impl Chain {
     pub fn forget_links(&mut self) {
         for link in &mut self.links {
             link.instance = None;
+            link.mark = None;
         }
     }
 
@@ -116,7 +156,7 @@ impl Chain {
     /// how many records that were. After a trap nobody but the log may be asked: see
     /// [`Chain::forget_links`].
     pub fn process(&mut self, record: &str, write: &mut Write<'_>) -> Result<u64, Stopped> {
-        let Chain { links, fold } = self;
+        let Chain { links, fold, .. } = self;
         match fold {
             None => feed(links, record, true, &mut |out| write(out).map_err(Stopped::NotWritten)),
             Some(fold) => {

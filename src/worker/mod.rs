@@ -19,10 +19,10 @@ use anyhow::{Context as _, bail};
 
 use crate::descriptors;
 use crate::ipc::{self, Responses};
-use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setup, Start};
-use crate::runtime::{self, Engine, Loaded};
+use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setups, Start};
+use crate::runtime::{self, Bytes, Data, Engine, Loaded};
 use crate::sandbox::{self, Policy, WorkerDescriptors};
-use crate::slots::WorkerSlot;
+use crate::slots::{Sealed, WorkerSlot};
 
 use attempt::Broken;
 use batch::Batch;
@@ -42,15 +42,17 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let (ends, first) = ipc::greet(guard)?;
     let responses = Arc::new(Mutex::new(ends.responses));
     report_panics(&responses);
-    let Request::Prepare { layout, sandbox, memory, plugins } = first else {
+    let Request::Prepare { layout, sandbox, memory, plugins, data } = first else {
         bail!("the first request was no `Prepare`");
     };
-    let inputs = artifacts.split_off(artifacts.len().min(plugins.into()));
+    let mut side_data = artifacts.split_off(artifacts.len().min(plugins.into()));
+    let inputs = side_data.split_off(side_data.len().min(data.into()));
     let slots = map(memories, layout)?;
+    let side_data = map_data(side_data)?;
     // What these need of the system they can get only now.
     let engine = runtime::engine().map_err(words)?;
     std::hint::black_box(RandomState::new());
-    let first_input = descriptors::worker::PLUGINS + i32::from(plugins);
+    let first_input = descriptors::worker::PLUGINS + i32::from(plugins) + i32::from(data);
     let descriptors = WorkerDescriptors {
         requests: ends.numbers.requests,
         responses: ends.numbers.responses,
@@ -67,7 +69,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let Request::Start(start) = ends.requests.recv()? else {
         bail!("the second request was no `Start`");
     };
-    let mut worker = match load(&engine, setups, artifacts, &start) {
+    let mut worker = match load(&engine, setups, artifacts, side_data, &start) {
         Ok(chain) => Worker {
             start,
             chain,
@@ -96,7 +98,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The compiled plugins and after them the input files.
+/// The compiled plugins, after them the side data, and after that the input files.
 fn inherited_files() -> Vec<File> {
     (descriptors::worker::PLUGINS..)
         .map_while(|number| descriptors::take(number).ok())
@@ -108,6 +110,13 @@ fn map(memories: Vec<(OwnedFd, OwnedFd)>, layout: Layout) -> anyhow::Result<Vec<
     let mapped: std::io::Result<Vec<_>> =
         memories.iter().map(|(input, output)| WorkerSlot::map(input, output, layout)).collect();
     mapped.context("cannot map the slots")
+}
+
+/// Maps side data, while that is still allowed.
+fn map_data(files: Vec<File>) -> anyhow::Result<Vec<Sealed>> {
+    let mapped: std::io::Result<Vec<_>> =
+        files.into_iter().map(|file| Sealed::map(&file.into())).collect();
+    mapped.context("cannot map the side data")
 }
 
 type Channel = Arc<Mutex<Responses>>;
@@ -154,6 +163,7 @@ fn load(
     engine: &Engine,
     setups: File,
     artifacts: Vec<File>,
+    side_data: Vec<Sealed>,
     start: &Start,
 ) -> anyhow::Result<Chain> {
     // By place, here and below: all workers share the place at which a file was left.
@@ -162,17 +172,20 @@ fn load(
         file.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     };
-    let setups: Vec<Setup> = postcard::from_bytes(&read(&setups, start.setups)?)?;
+    let setups: Setups = postcard::from_bytes(&read(&setups, start.setups)?)?;
+    let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
+    let data = Data::new(setups.data.into_iter().zip(side_data).collect());
+    let setups = setups.plugins;
     let plugins: anyhow::Result<Vec<_>> = setups
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
             let code = read(artifact, setup.artifact)?;
-            let loaded = Loaded::load(engine, setup, start, setups.len(), &code).map_err(words)?;
-            Ok((setup.operation, loaded))
+            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, &code);
+            Ok((setup.operation, loaded.map_err(words)?))
         })
         .collect();
-    Ok(Chain::new(plugins?, start.max_output, start.max_state))
+    Ok(Chain::new(plugins?, start))
 }
 
 impl Worker {

@@ -70,7 +70,7 @@ pub fn packet_with(whole: usize, rest: usize, message: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Debug, Deserialize)]
 pub enum Request {
-    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64, _plugins: u8 },
+    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64, _plugins: u8, _data: u8 },
     Compile { _length: u64 },
     Start(Start),
     Process(Process),
@@ -100,6 +100,7 @@ pub struct Start {
     pub _max_state: u64,
     pub _setups: u64,
     pub _after_failure: u8,
+    pub _isolation: u8,
     pub framing: u8,
 }
 
