@@ -16,7 +16,11 @@
 //! Kills follow the run's own progress, not a clock: a worker that has just answered
 //! has its next range before it already, and is killed a moment into that.
 
-#[allow(dead_code, reason = "the tests of the program share their plugins")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests of the program share their plugins, and a test that cannot go on has failed"
+)]
 #[path = "host/wat.rs"]
 mod wat;
 
