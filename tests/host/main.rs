@@ -14,6 +14,7 @@ mod compression;
 mod failures;
 mod faults;
 mod formats;
+mod golden;
 mod imports;
 mod inputs;
 mod isolation;

@@ -68,8 +68,13 @@ impl Scene {
 
     /// The program without any argument.
     pub fn bare(&self) -> Host {
+        self.host_in(self.directory.path())
+    }
+
+    /// The same in another directory.
+    pub fn host_in(&self, directory: &Path) -> Host {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
-        command.current_dir(self.directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
         Host { command, stdin: Stdin::Nothing }
     }
 }
