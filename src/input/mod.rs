@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::Error;
 use crate::range::{InputId, Range};
-use crate::records::{Fault, Format};
+use crate::records::{CHUNK, Fault, Format};
 
 pub(crate) use open::{Identity, Inputs, Opened};
 
@@ -38,6 +38,20 @@ pub(crate) enum Cut {
     Fault { input: InputId, fault: Fault },
     /// The input cannot be read on.
     Failed { error: Error },
+}
+
+impl CutRules {
+    /// How many bytes of a stream are read at once, at most: an ordinary range, so that a
+    /// buffer of this size is filled by one read.
+    pub fn read_size(&self) -> usize {
+        self.range_size as usize + 2 * CHUNK
+    }
+
+    /// How long a range of a stream can be, in bytes. It ends where the read ends that
+    /// made it long enough, or that ended a record which others stand before.
+    pub fn longest_range(&self) -> u64 {
+        self.range_size + self.max_record + self.read_size() as u64
+    }
 }
 
 /// Where a range's bytes are.

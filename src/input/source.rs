@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::compression::Compression;
+use crate::records::CHUNK;
 
 /// Bytes of a compressed stream that are read at once.
 const PACKED: usize = 128 << 10;
@@ -110,7 +111,8 @@ impl<'a> Bytes<'a> {
         self.decoder.is_none()
     }
 
-    /// Waits for bytes, at most `most`, and appends them; gives how many, 0 at the end.
+    /// Waits for bytes and appends them: what there is, but no more than `most`. Gives how
+    /// many, 0 at the end.
     pub fn read(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
         if !self.begun {
             self.begin()?;
@@ -120,18 +122,24 @@ impl<'a> Bytes<'a> {
             into.append(&mut self.first);
             return Ok(into.len() - held);
         }
-        let Some((compression, decoder)) = &mut self.decoder else {
-            into.reserve(most);
-            return self.raw.append(into);
-        };
-        into.resize(held + most, 0);
+        if self.decoder.is_none() {
+            into.reserve(CHUNK.min(most));
+            if into.capacity() - held <= most {
+                return self.raw.append(into);
+            }
+        }
+        into.resize(held + CHUNK.min(most), 0);
         let room = &mut into[held..];
-        let read = match decoder {
-            Decoder::Gzip(decoder) => decoder.read(room),
-            Decoder::Zstd(decoder) => decoder.read(room),
+        let read = match &mut self.decoder {
+            None => self.raw.read(room),
+            Some((_, Decoder::Gzip(decoder))) => decoder.read(room),
+            Some((_, Decoder::Zstd(decoder))) => decoder.read(room),
         };
         into.truncate(held + *read.as_ref().unwrap_or(&0));
-        read.map_err(|error| explain(*compression, &error))
+        read.map_err(|error| match &self.decoder {
+            None => error,
+            Some((compression, _)) => explain(*compression, &error),
+        })
     }
 
     /// Reads as much as tells what the stream is.

@@ -12,7 +12,7 @@ use super::source::Bytes;
 use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
 use crate::error::Error;
 use crate::range::Range;
-use crate::records::{BOM, CHUNK, Fault, Format, JsonSplitter, Splitter, Step};
+use crate::records::{BOM, Fault, Format, JsonSplitter, Splitter, Step};
 
 /// A stream that gives nothing for this long has its whole records passed on, so
 /// that a slow source does not wait for a range to fill.
@@ -204,7 +204,7 @@ impl StreamCutter<'_> {
     /// An empty buffer with room for an ordinary range: one that was used before, unless
     /// a long record has made it large.
     fn fresh_buffer(&self) -> Vec<u8> {
-        let room = self.rules.range_size as usize + 2 * CHUNK;
+        let room = self.rules.read_size();
         let used = self.out.buffers.try_recv().ok().filter(|used| used.capacity() <= 2 * room);
         let mut buffer = used.unwrap_or_default();
         buffer.clear();
@@ -217,9 +217,9 @@ impl StreamCutter<'_> {
         self.base = offset;
     }
 
-    /// Waits for bytes and appends them, at most a chunk.
+    /// Waits for bytes and appends them.
     fn read(&mut self) -> Result<(), Stopped> {
-        match self.source.read(&mut self.held, CHUNK) {
+        match self.source.read(&mut self.held, self.rules.read_size()) {
             Ok(read) => {
                 self.last = read == 0;
                 Ok(())

