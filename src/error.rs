@@ -61,7 +61,7 @@ pub enum Error {
         /// What happened.
         source: io::Error,
     },
-    /// A JSON text is structurally broken, so that there is no next record.
+    /// A JSON text, or a text of rows, is structurally broken, so that there is no next record.
     #[error("{name} is broken at byte {at}: {what}")]
     Structure {
         /// The input as the user named it.
@@ -70,6 +70,14 @@ pub enum Error {
         at: u64,
         /// What is wrong with it.
         what: String,
+    },
+    /// The first row of an input, which names its columns, cannot be used.
+    #[error("the header of {name} {why}")]
+    Header {
+        /// The input as the user named it.
+        name: String,
+        /// What is wrong with it, as what follows its name in a sentence, and the remedy.
+        why: String,
     },
     /// Output could not be written.
     #[error("cannot write the output: {0}")]

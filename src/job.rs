@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::input::From;
+use crate::records::csv::{Delimiter, Header, check_names};
 use crate::sandbox::{Layers, Sandbox};
 
 /// One input of a job.
@@ -46,6 +47,64 @@ pub enum To {
     Json,
     /// JSON lines.
     Ndjson,
+    /// Lines of text.
+    Lines,
+    /// Rows of fields with commas between them (RFC 4180).
+    Csv,
+    /// Rows of fields with tabs between them, otherwise as CSV.
+    Tsv,
+}
+
+impl To {
+    /// Whether records are rows.
+    pub(crate) fn is_rows(self) -> bool {
+        matches!(self, To::Csv | To::Tsv)
+    }
+}
+
+/// What the first row of an input of rows is, and whether output of rows begins with one
+/// that names its columns.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum FirstRow {
+    /// It names the columns.
+    Header,
+    /// It is a record like any other.
+    Record,
+}
+
+/// Names of columns, in the order in which they stand in the output.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Columns(Vec<String>);
+
+impl Columns {
+    /// Columns of these names.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where they do not tell columns apart: none at all, one twice, or
+    /// one that is empty and not the first.
+    pub fn new(names: Vec<String>) -> Result<Columns, Error> {
+        let wrong = |why: String| Error::Usage(format!("--columns {why}"));
+        if names.is_empty() {
+            return Err(wrong("names no column".into()));
+        }
+        check_names(&names).map_err(|bad| wrong(bad.to_string()))?;
+        Ok(Columns(names))
+    }
+
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl std::str::FromStr for Columns {
+    type Err = Error;
+
+    /// Reads them as a header of CSV: `id,"last, first"`.
+    fn from_str(text: &str) -> Result<Columns, Error> {
+        let header = Header::parse(text.as_bytes(), Delimiter::Comma);
+        let header = header.map_err(|bad| Error::Usage(format!("--columns {bad}")))?;
+        Columns::new(header.names().to_vec())
+    }
 }
 
 /// In which order records come out.
@@ -164,6 +223,8 @@ pub struct Job {
     pub(crate) output: Output,
     pub(crate) from: Option<From>,
     pub(crate) to: Option<To>,
+    pub(crate) first_row: FirstRow,
+    pub(crate) columns: Option<Columns>,
     pub(crate) order: Order,
     pub(crate) workers: usize,
     /// `None`: by the size of the input.
@@ -190,6 +251,8 @@ impl Job {
                 output: Output::Stdout,
                 from: None,
                 to: None,
+                first_row: FirstRow::Header,
+                columns: None,
                 order: Order::Input,
                 workers: default_workers(),
                 range_size: None,
@@ -313,6 +376,19 @@ impl JobBuilder {
     /// The format of the output; default: that of the first input.
     pub fn to(mut self, to: To) -> Self {
         self.job.to = Some(to);
+        self
+    }
+
+    /// The columns of an output of rows; default: those of the first input.
+    pub fn columns(mut self, columns: Columns) -> Self {
+        self.job.columns = Some(columns);
+        self
+    }
+
+    /// The first row of an input of rows is a record too, and no names of columns come
+    /// out: plugins see arrays.
+    pub fn no_header(mut self) -> Self {
+        self.job.first_row = FirstRow::Record;
         self
     }
 

@@ -56,7 +56,8 @@ pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::From;
 pub use job::{
-    Input, Isolation, Job, JobBuilder, MaxErrors, OnError, Order, Output, To, default_workers,
+    Columns, Input, Isolation, Job, JobBuilder, MaxErrors, OnError, Order, Output, To,
+    default_workers,
 };
 pub use range::{InputId, Range};
 pub use roles::init;

@@ -13,6 +13,7 @@ use crate::error::FailureKind;
 use crate::job::Isolation;
 use crate::range::{Nonce, Range};
 use crate::records::Format;
+use crate::records::csv::Delimiter;
 use crate::sandbox::{Layers, Plan};
 
 /// The longest response, in bytes as ipc-channel sends it, headers included.
@@ -96,13 +97,15 @@ pub(crate) enum Operation {
     Reduce,
 }
 
-/// What a worker has to know about the plugins and their side data. Too long for a
-/// request, so it lies, encoded, in a memory file.
+/// What a worker has to know about the plugins and the output. Too long for a request, so
+/// it lies, encoded, in a memory file.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Setups {
     pub plugins: Vec<Setup>,
     /// Names of the side data, in the order of its files.
     pub data: Vec<String>,
+    /// Names of the output's columns, where the user has named some.
+    pub columns: Option<Vec<String>>,
 }
 
 /// What a worker has to know about one plugin of the chain.
@@ -141,15 +144,25 @@ pub(crate) enum Framing {
     /// Elements of an array. A worker ends each with a comma and a newline; the
     /// supervisor takes the last one back.
     Elements,
+    /// One on each line, whatever it is: plain text.
+    Text,
+    /// Rows of CSV or TSV.
+    Rows(Delimiter),
 }
 
 impl Framing {
     /// What follows each record in a worker's output.
     pub fn terminator(self) -> &'static [u8] {
         match self {
-            Framing::Lines | Framing::Values => b"\n",
+            Framing::Lines | Framing::Values | Framing::Text | Framing::Rows(_) => b"\n",
             Framing::Elements => b",\n",
         }
+    }
+
+    /// Bytes of the shortest record, with what follows it.
+    pub fn shortest(self) -> u64 {
+        let record = u64::from(self != Framing::Text);
+        record + self.terminator().len() as u64
     }
 }
 
@@ -161,6 +174,9 @@ pub(crate) struct Process {
     pub range: Range,
     pub from: From,
     pub format: Format,
+    /// Bytes of the input's header, which stands at the front of the slot's input; 0 if
+    /// there is none.
+    pub header: u64,
     pub mode: Mode,
     pub batches: Batches,
 }
@@ -205,7 +221,7 @@ pub(crate) enum Then {
 pub(crate) enum From {
     /// In the n-th inherited input file.
     File { index: u32 },
-    /// In the slot, whose first byte is this offset of the input.
+    /// In the slot, whose first byte behind the header is this offset of the input.
     Slot { base: u64 },
 }
 

@@ -166,19 +166,24 @@ impl SupervisorSlot {
         self.input.length - PAGE
     }
 
-    /// Puts a range's bytes where the worker reads them.
+    /// Puts a header and a range's bytes, one behind the other, where the worker reads
+    /// them.
     ///
     /// # Errors
     /// More bytes than the slot has room for.
-    pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() > self.input_room() {
+    pub fn fill(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
+        if parts[0].len() + parts[1].len() > self.input_room() {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        let target = self.input.at(PAGE, bytes.len());
-        // SAFETY: `target` has room for the bytes, as checked; no reference into the
-        // mapping exists on this side, and the worker reads it only after the
-        // request that follows.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+        let mut at = PAGE;
+        for bytes in parts {
+            let target = self.input.at(at, bytes.len());
+            // SAFETY: `target` has room for the bytes, as checked; no reference into the
+            // mapping exists on this side, and the worker reads it only after the
+            // request that follows.
+            unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len()) };
+            at += bytes.len();
+        }
         Ok(())
     }
 
@@ -360,7 +365,7 @@ mod tests {
         let mut ours = SupervisorSlot::new(LAYOUT).unwrap();
         let [input, output] = ours.files();
         let mut theirs = WorkerSlot::map(input, output, LAYOUT).unwrap();
-        ours.fill(b"record").unwrap();
+        ours.fill([b"rec", b"ord"]).unwrap();
         ours.ask_to_yield(Yield::Now);
         let parts = theirs.parts(6);
         assert_eq!(parts.input, b"record");
@@ -380,7 +385,7 @@ mod tests {
         assert!(slot.copy_output(10_001).is_none());
         assert!(slot.copy_output(u64::MAX).is_none());
         assert!(slot.copy_text(TEXT_BYTES as u32 + 1).is_none());
-        assert!(slot.fill(&[0; 10_001]).is_err());
+        assert!(slot.fill([&[0], &[0; 10_000]]).is_err());
     }
 
     #[test]

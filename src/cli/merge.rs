@@ -11,7 +11,7 @@ use host::Error;
 use super::{Arguments, Request, report};
 
 /// What an ordinary run and this have in common.
-const SHARED: [&str; 20] = [
+const SHARED: &[&str] = &[
     "plugin",
     "param",
     "params",
@@ -20,6 +20,7 @@ const SHARED: [&str; 20] = [
     "output",
     "to",
     "columns",
+    "no_header",
     "workers",
     "memory",
     "timeout",

@@ -15,8 +15,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use host::{
-    Error, From, Input, Isolation, Job, JobBuilder, Layer, Layers, MaxErrors, OnError, Order,
-    Output, Sandbox, To,
+    Columns, Error, From, Input, Isolation, Job, JobBuilder, Layer, Layers, MaxErrors, OnError,
+    Order, Output, Sandbox, To,
 };
 
 /// A validated request.
@@ -90,14 +90,24 @@ struct Arguments {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// How the input is laid out [default: ndjson for names in .ndjson and .jsonl,
-    /// otherwise json: an array if it starts with `[`, or values one after another]
+    /// How the input is laid out [default: ndjson for names in .ndjson and .jsonl, lines for
+    /// .txt, csv for .csv, tsv for .tsv, otherwise json: an array if it starts with `[`, or
+    /// values one after another]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     from: Option<FromFormat>,
 
     /// How the output is laid out [default: as the first input]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     to: Option<ToFormat>,
+
+    /// The columns of CSV or TSV output, in this order [default: those of the first input]
+    #[arg(long, value_name = "NAME,...", help_heading = "Formats")]
+    columns: Option<String>,
+
+    /// CSV and TSV have no row that names their columns: the first row is a record too,
+    /// plugins see arrays, and the output begins with no such row
+    #[arg(long, help_heading = "Formats")]
+    no_header: bool,
 
     /// Write the state of a reduce instead of the records that it makes of it at the end:
     /// `host merge` makes one result of several
@@ -212,16 +222,28 @@ demanded layer of the sandbox is missing; 4 done, but more records failed than -
 enum FromFormat {
     /// A JSON array, or JSON values one after another
     Json,
-    /// One record on each line
+    /// JSON lines: one value on each line
     Ndjson,
+    /// Any text: each line is a record, blank ones too
+    Lines,
+    /// Rows of fields with commas between them; the first names the columns
+    Csv,
+    /// Rows of fields with tabs between them
+    Tsv,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
 enum ToFormat {
     /// An array if the first input is one, otherwise values one after another
     Json,
-    /// One record on each line
+    /// JSON lines: one value on each line
     Ndjson,
+    /// Any text without a line break on each line
+    Lines,
+    /// Rows of fields with commas between them
+    Csv,
+    /// Rows of fields with tabs between them
+    Tsv,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
@@ -445,13 +467,25 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         builder = builder.from(match from {
             FromFormat::Json => From::Json,
             FromFormat::Ndjson => From::Ndjson,
+            FromFormat::Lines => From::Lines,
+            FromFormat::Csv => From::Csv,
+            FromFormat::Tsv => From::Tsv,
         });
     }
     if let Some(to) = arguments.to {
         builder = builder.to(match to {
             ToFormat::Json => To::Json,
             ToFormat::Ndjson => To::Ndjson,
+            ToFormat::Lines => To::Lines,
+            ToFormat::Csv => To::Csv,
+            ToFormat::Tsv => To::Tsv,
         });
+    }
+    if let Some(columns) = arguments.columns {
+        builder = builder.columns(columns.parse::<Columns>()?);
+    }
+    if arguments.no_header {
+        builder = builder.no_header();
     }
     if let Some(workers) = arguments.workers {
         builder = builder.workers(workers);

@@ -3,29 +3,35 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use memchr::memchr;
 
-use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
+use super::{
+    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, json_beginning, settled_format,
+};
 use crate::error::Error;
 use crate::range::Range;
-use crate::records::{BOM, CHUNK, Format, JsonSplitter, Step};
+use crate::records::csv::Header;
+use crate::records::{BOM, CHUNK, Format, Item, JsonSplitter, RangeReader, Splitter, Step};
 
 pub(super) fn cut(
     opened: &Opened,
-    file: &File,
-    length: u64,
-    index: u32,
+    (file, length, index): (&File, u64, u32),
     rules: &CutRules,
+    headers: &mut Headers,
     out: &Out,
 ) -> Result<(), Stopped> {
     let cutter = FileCutter { opened, file, length, index, rules, out };
     let Beginning { format, start } = cutter.beginning()?;
-    out.send(Cut::Begin { format })?;
+    let (header, start) = cutter.header(format, start, headers)?;
+    out.send(Cut::Begin { format, header })?;
     match format {
-        Format::Ndjson => cutter.lines(start),
-        Format::JsonSequence => cutter.values(start, JsonSplitter::sequence(start)),
-        Format::JsonArray => cutter.values(start, JsonSplitter::array(start)),
+        Format::Ndjson | Format::Lines => cutter.lines(start),
+        Format::JsonArray => cutter.values(start, Splitter::Json(JsonSplitter::array(start))),
+        Format::JsonSequence | Format::Csv | Format::Tsv => {
+            cutter.values(start, Splitter::for_range(format, start))
+        }
     }
 }
 
@@ -44,8 +50,8 @@ impl FileCutter<'_> {
         let length = self.length.min(BOM.len() as u64) as usize;
         let read = self.read(&mut buffer[..length], 0)?;
         let mut at = if &buffer[..read] == BOM { BOM.len() as u64 } else { 0 };
-        if is_ndjson(self.opened, self.rules) {
-            return Ok(Beginning { format: Format::Ndjson, start: at });
+        if let Some(format) = settled_format(self.opened, self.rules) {
+            return Ok(Beginning { format, start: at });
         }
         while at < self.length {
             let wanted = (self.length - at).min(CHUNK as u64) as usize;
@@ -56,6 +62,34 @@ impl FileCutter<'_> {
             at += read as u64;
         }
         Ok(Beginning { format: Format::JsonSequence, start: at })
+    }
+
+    /// Reads the header that stands at `start`, if there is one, and gives where it ends.
+    fn header(
+        &self,
+        format: Format,
+        start: u64,
+        headers: &mut Headers,
+    ) -> Result<(Option<Arc<Header>>, u64), Stopped> {
+        let delimiter = format.delimiter().filter(|_| headers.are_there());
+        let Some(delimiter) = delimiter else { return Ok((None, start)) };
+        let (mut buffer, stretch) = (Vec::new(), (start, self.length));
+        let max = self.rules.max_record;
+        let mut reader = RangeReader::from_file(self.file, &mut buffer, format, stretch, max);
+        let name = self.opened.name();
+        match reader.next() {
+            Ok(Item::Record { start, bytes }) => match headers.take(&name, bytes, delimiter) {
+                Ok(header) => Ok((Some(header), start + bytes.len() as u64)),
+                Err(error) => self.out.fail(error),
+            },
+            Ok(Item::TooLong { .. }) => self.out.fail(Headers::too_long(name)),
+            Ok(Item::End) => Ok((None, self.length)),
+            Ok(Item::Fault(fault)) => {
+                self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
+                Err(Stopped)
+            }
+            Err(error) => self.out.fail(Error::ReadInput { name, source: io::Error::other(error) }),
+        }
     }
 
     /// Ranges of lines: a jump, then the next newline.
@@ -81,8 +115,8 @@ impl FileCutter<'_> {
         Ok(())
     }
 
-    /// Ranges of JSON values, which are followed from the first to the last.
-    fn values(&self, mut start: u64, mut splitter: JsonSplitter) -> Result<(), Stopped> {
+    /// Ranges of JSON values or rows, which are followed from the first to the last.
+    fn values(&self, mut start: u64, mut splitter: Splitter) -> Result<(), Stopped> {
         let mut buffer = vec![0; CHUNK];
         let mut boundary = start;
         let mut base = start;
@@ -99,7 +133,7 @@ impl FileCutter<'_> {
                             start = boundary;
                         }
                     }
-                    // The bytes are not wanted here, only where values end.
+                    // The bytes are not wanted here, only where records end.
                     Step::More { seen, .. } => {
                         base = seen;
                         break;

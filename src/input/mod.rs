@@ -5,6 +5,7 @@
 //! ends when its receiver goes away, even while it waits for a stream.
 
 mod file;
+mod header;
 mod open;
 mod source;
 mod stream;
@@ -18,8 +19,11 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::error::Error;
 use crate::range::{InputId, Range};
+use crate::records::csv::Header;
 use crate::records::{CHUNK, Fault, Format};
 
+use header::Headers;
+pub(crate) use header::{HeaderRules, Needs};
 pub(crate) use open::{Identity, Inputs, Opened};
 
 /// Cuts that may wait to be taken.
@@ -28,8 +32,8 @@ const QUEUE: usize = 4;
 /// What the cutter says next about the input, in order.
 #[derive(Debug)]
 pub(crate) enum Cut {
-    /// An input begins and is laid out like this.
-    Begin { format: Format },
+    /// An input begins and is laid out like this, with this header if it has one.
+    Begin { format: Format, header: Option<Arc<Header>> },
     /// A stretch of whole records.
     Range { range: Range, source: Source },
     /// A record of a stream that is longer than the limit and was not kept.
@@ -81,6 +85,19 @@ pub enum From {
     Json,
     /// JSON lines.
     Ndjson,
+    /// Lines of text.
+    Lines,
+    /// Rows of fields with commas between them (RFC 4180).
+    Csv,
+    /// Rows of fields with tabs between them, otherwise as CSV.
+    Tsv,
+}
+
+impl From {
+    /// Whether records are rows.
+    pub(crate) fn is_rows(self) -> bool {
+        matches!(self, From::Csv | From::Tsv)
+    }
 }
 
 /// The cutter's thread. Dropping it ends the thread and waits for that.
@@ -122,7 +139,11 @@ impl Drop for Cutter {
 }
 
 /// Starts cutting `inputs` by `rules`.
-pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Error> {
+pub(crate) fn start(
+    inputs: &Arc<Inputs>,
+    rules: CutRules,
+    headers: HeaderRules,
+) -> Result<Cutter, Error> {
     // Cuts of streams carry their bytes, so only a few may wait.
     let (sender, cuts) = bounded(QUEUE);
     let (spare, buffers) = bounded(QUEUE);
@@ -134,8 +155,9 @@ pub(crate) fn start(inputs: &Arc<Inputs>, rules: CutRules) -> Result<Cutter, Err
         .name("input".into())
         .spawn(move || {
             let out = Out { sender, buffers, stopped };
+            let mut headers = Headers::new(headers);
             for opened in inputs.iter() {
-                if cut(opened, &rules, &out).is_err() {
+                if cut(opened, &rules, &mut headers, &out).is_err() {
                     return;
                 }
             }
@@ -166,14 +188,14 @@ impl Out {
     }
 }
 
-fn cut(opened: &Opened, rules: &CutRules, out: &Out) -> Result<(), Stopped> {
+fn cut(opened: &Opened, rules: &CutRules, headers: &mut Headers, out: &Out) -> Result<(), Stopped> {
     match opened.kind() {
         open::Kind::Regular { file, length, index } => {
-            file::cut(opened, file, *length, *index, rules, out)
+            file::cut(opened, (file, *length, *index), rules, headers, out)
         }
-        open::Kind::Stream(file) => stream::cut(opened, file, rules, out),
+        open::Kind::Stream(file) => stream::cut(opened, file, rules, headers, out),
         open::Kind::Later => match opened.open_again() {
-            Ok(file) => stream::cut(opened, &file, rules, out),
+            Ok(file) => stream::cut(opened, &file, rules, headers, out),
             Err(error) => out.fail(error),
         },
     }
@@ -186,10 +208,16 @@ struct Beginning {
     start: u64,
 }
 
-/// The format of an input by the user's word or its name; JSON is one of two, which
-/// [`json_beginning`] tells.
-fn is_ndjson(opened: &Opened, rules: &CutRules) -> bool {
-    rules.from.unwrap_or_else(|| opened.format_by_name()) == From::Ndjson
+/// The format of an input by the user's word or its name; none for JSON, which is one of
+/// two that [`json_beginning`] tells.
+fn settled_format(opened: &Opened, rules: &CutRules) -> Option<Format> {
+    match rules.from.unwrap_or_else(|| opened.format_by_name()) {
+        From::Json => None,
+        From::Ndjson => Some(Format::Ndjson),
+        From::Lines => Some(Format::Lines),
+        From::Csv => Some(Format::Csv),
+        From::Tsv => Some(Format::Tsv),
+    }
 }
 
 /// Which of the JSON formats begins with these bytes, the first of which stands at

@@ -119,10 +119,13 @@ impl Opened {
         &self.kind
     }
 
-    pub(super) fn format_by_name(&self) -> From {
+    pub fn format_by_name(&self) -> From {
         match &self.input {
             Input::Path(path) => match inner_extension(path) {
                 Some("ndjson" | "jsonl") => From::Ndjson,
+                Some("txt") => From::Lines,
+                Some("csv") => From::Csv,
+                Some("tsv") => From::Tsv,
                 _ => From::Json,
             },
             Input::Stdin => From::Json,

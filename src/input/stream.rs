@@ -3,15 +3,19 @@
 
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memchr::memrchr;
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::source::Bytes;
-use super::{Beginning, Cut, CutRules, Opened, Out, Source, Stopped, is_ndjson, json_beginning};
+use super::{
+    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, json_beginning, settled_format,
+};
 use crate::error::Error;
 use crate::range::Range;
+use crate::records::csv::{Delimiter, Header};
 use crate::records::{BOM, Fault, Format, JsonSplitter, Splitter, Step};
 
 /// A stream that gives nothing for this long has its whole records passed on, so
@@ -24,6 +28,7 @@ pub(super) fn cut(
     opened: &Opened,
     file: &File,
     rules: &CutRules,
+    headers: &mut Headers,
     out: &Out,
 ) -> Result<(), Stopped> {
     // Fewer and larger reads, where the stream is a pipe and the system allows it.
@@ -39,21 +44,29 @@ pub(super) fn cut(
         since: Instant::now(),
     };
     let Beginning { format, start } = cutter.beginning()?;
-    out.send(Cut::Begin { format })?;
     cutter.forget_before(start);
+    let delimiter = format.delimiter().filter(|_| headers.are_there());
+    let header = match delimiter {
+        Some(delimiter) => cutter.header(delimiter, format, headers)?,
+        None => None,
+    };
+    out.send(Cut::Begin { format, header })?;
+    let start = cutter.base;
     cutter.cut(match format {
-        Format::Ndjson => Boundaries::Lines,
-        Format::JsonSequence => Boundaries::Values(JsonSplitter::sequence(start)),
-        Format::JsonArray => Boundaries::Values(JsonSplitter::array(start)),
+        Format::Ndjson | Format::Lines => Boundaries::Lines(format),
+        Format::JsonArray => Boundaries::Values(Splitter::Json(JsonSplitter::array(start))),
+        Format::JsonSequence | Format::Csv | Format::Tsv => {
+            Boundaries::Values(Splitter::for_range(format, start))
+        }
     })
 }
 
 /// Finds where records end in the bytes held.
 enum Boundaries {
     /// After each newline; nothing has to be remembered.
-    Lines,
-    /// After each value, followed from the first to the last.
-    Values(JsonSplitter),
+    Lines(Format),
+    /// After each value or row, followed from the first to the last.
+    Values(Splitter),
 }
 
 struct StreamCutter<'a> {
@@ -79,8 +92,8 @@ impl StreamCutter<'_> {
         if self.held.starts_with(BOM) {
             self.forget_before(BOM.len() as u64);
         }
-        if is_ndjson(self.opened, self.rules) {
-            return Ok(Beginning { format: Format::Ndjson, start: self.base });
+        if let Some(format) = settled_format(self.opened, self.rules) {
+            return Ok(Beginning { format, start: self.base });
         }
         loop {
             if let Some(found) = json_beginning(self.base, &self.held) {
@@ -91,6 +104,46 @@ impl StreamCutter<'_> {
                 return Ok(Beginning { format: Format::JsonSequence, start: self.base });
             }
             self.read()?;
+        }
+    }
+
+    /// Reads the header, if there is a row, and passes it.
+    fn header(
+        &mut self,
+        delimiter: Delimiter,
+        format: Format,
+        headers: &mut Headers,
+    ) -> Result<Option<Arc<Header>>, Stopped> {
+        let mut splitter = Splitter::for_range(format, self.base);
+        let name = self.opened.name();
+        loop {
+            match splitter.next(self.base, &self.held, self.last) {
+                Step::Record { start, end } if end - start > self.rules.max_record => {
+                    return self.out.fail(Headers::too_long(name));
+                }
+                Step::Record { start, end } => {
+                    let row = (start - self.base) as usize..(end - self.base) as usize;
+                    return match headers.take(&name, &self.held[row], delimiter) {
+                        Ok(header) => {
+                            self.forget_before(end);
+                            Ok(Some(header))
+                        }
+                        Err(error) => self.out.fail(error),
+                    };
+                }
+                Step::More { keep, .. } => {
+                    self.forget_before(keep);
+                    if self.held.len() as u64 > self.rules.max_record {
+                        return self.out.fail(Headers::too_long(name));
+                    }
+                    self.read()?;
+                }
+                Step::End => return Ok(None),
+                Step::Fault(fault) => {
+                    self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
+                    return Err(Stopped);
+                }
+            }
         }
     }
 
@@ -127,7 +180,7 @@ impl StreamCutter<'_> {
         boundary: &mut u64,
     ) -> Result<Option<Fault>, Stopped> {
         match boundaries {
-            Boundaries::Lines => {
+            Boundaries::Lines(_) => {
                 let end = if self.last {
                     Some(self.held.len())
                 } else {
@@ -157,8 +210,8 @@ impl StreamCutter<'_> {
     /// Drops the bytes of a record that is too long, up to its end; gives that.
     fn pass_over(&mut self, boundaries: &mut Boundaries) -> Result<u64, Stopped> {
         let mut splitter = match boundaries {
-            Boundaries::Lines => Splitter::for_range(Format::Ndjson, self.base),
-            Boundaries::Values(splitter) => Splitter::Json(splitter.clone()),
+            Boundaries::Lines(format) => Splitter::for_range(*format, self.base),
+            Boundaries::Values(splitter) => splitter.clone(),
         };
         let (start, end) = loop {
             match splitter.next(self.base, &self.held, self.last) {
@@ -174,15 +227,20 @@ impl StreamCutter<'_> {
                 }
             }
         };
-        if let (Boundaries::Values(outer), Splitter::Json(inner)) = (boundaries, splitter) {
-            *outer = inner;
-        }
         self.forget_before(end);
         if end - start > self.rules.max_record {
             let range = Range { input: self.opened.id(), start, end };
             self.out.send(Cut::TooLong { range })?;
         }
-        Ok(end)
+        match boundaries {
+            Boundaries::Values(outer) => *outer = splitter,
+            // Its newline would be a blank line, which is a record in plain text.
+            Boundaries::Lines(_) if self.held.first() == Some(&b'\n') => {
+                self.forget_before(end + 1);
+            }
+            Boundaries::Lines(_) => {}
+        }
+        Ok(self.base)
     }
 
     /// Sends what is held before `boundary` as one range.

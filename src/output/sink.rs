@@ -21,6 +21,8 @@ pub(crate) struct Sink {
     /// The name in waiting and the name to get; none for what is written directly.
     rename: Option<(PathBuf, PathBuf)>,
     framing: Option<Framing>,
+    /// What stands before everything else.
+    lead: Option<String>,
     empty: bool,
     bytes: u64,
 }
@@ -43,7 +45,7 @@ impl Sink {
                 .and_then(|(file, rename)| Ok((Writer::new(file, path)?, rename)))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
         };
-        Ok(Sink { writer, rename, framing: None, empty: true, bytes: 0 })
+        Ok(Sink { writer, rename, framing: None, lead: None, empty: true, bytes: 0 })
     }
 
     /// Bytes written so far, before they are compressed.
@@ -56,12 +58,18 @@ impl Sink {
         self.framing.get_or_insert(framing);
     }
 
+    /// Has a line stand before everything else. The first word counts.
+    pub fn lead_with(&mut self, line: String) {
+        self.lead.get_or_insert(line);
+    }
+
     /// Writes records that a worker has framed.
     pub fn write(&mut self, records: &[u8]) -> Result<(), Error> {
         if records.is_empty() {
             return Ok(());
         }
         if self.framing != Some(Framing::Elements) {
+            self.write_lead()?;
             return self.put(records);
         }
         // An element's terminator becomes a separator: it waits for the next element.
@@ -82,7 +90,8 @@ impl Sink {
         match self.framing {
             Some(Framing::Elements) if self.empty => self.put(b"[]\n")?,
             Some(Framing::Elements) => self.put(b"\n]\n")?,
-            Some(Framing::Lines | Framing::Values) | None => {}
+            Some(Framing::Lines | Framing::Values | Framing::Text) | None => {}
+            Some(Framing::Rows(_)) => self.write_lead()?,
         }
         self.writer.finish().map_err(Error::WriteOutput)
     }
@@ -106,6 +115,16 @@ impl Sink {
             // It is ours alone (it is locked); if it cannot be removed it is empty.
             let _ = std::fs::remove_file(partial);
         }
+    }
+
+    fn write_lead(&mut self) -> Result<(), Error> {
+        if self.empty
+            && let Some(line) = self.lead.take()
+        {
+            self.put(line.as_bytes())?;
+        }
+        self.empty = false;
+        Ok(())
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {

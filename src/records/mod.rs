@@ -3,16 +3,20 @@
 //! records of its range) both call the same splitters, so they cannot disagree.
 
 mod compact;
+pub(crate) mod csv;
 mod json;
 mod lines;
 mod reader;
+mod string;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use compact::{is_one_value, write_compact};
+use csv::{CsvSplitter, Delimiter};
 pub(crate) use json::JsonSplitter;
-pub(crate) use lines::LinesSplitter;
+pub(crate) use lines::{BlankLines, LinesSplitter};
 pub(crate) use reader::{CHUNK, Item, RangeReader, ReadFailed};
+pub(crate) use string::push_string;
 
 /// The three bytes of a UTF-8 byte order mark, dropped where an input begins.
 pub(crate) const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -26,6 +30,23 @@ pub enum Format {
     JsonSequence,
     /// One JSON array; its elements are the records.
     JsonArray,
+    /// Lines of text, blank ones too: a record is a line.
+    Lines,
+    /// Rows of fields with commas between them.
+    Csv,
+    /// Rows of fields with tabs between them.
+    Tsv,
+}
+
+impl Format {
+    /// What stands between the fields of a row, if records are rows.
+    pub(crate) fn delimiter(self) -> Option<Delimiter> {
+        match self {
+            Format::Csv => Some(Delimiter::Comma),
+            Format::Tsv => Some(Delimiter::Tab),
+            Format::Ndjson | Format::JsonSequence | Format::JsonArray | Format::Lines => None,
+        }
+    }
 }
 
 /// What a splitter found next. Offsets are bytes from the start of the input.
@@ -43,7 +64,7 @@ pub(crate) enum Step {
     Fault(Fault),
 }
 
-/// A structural fault of a JSON text. See [`Format`]; JSON lines have none.
+/// A structural fault of a JSON text or of rows. See [`Format`]; lines have none.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{what}")]
 pub(crate) struct Fault {
@@ -58,6 +79,7 @@ pub(crate) struct Fault {
 pub(crate) enum Splitter {
     Lines(LinesSplitter),
     Json(JsonSplitter),
+    Csv(CsvSplitter),
 }
 
 impl Splitter {
@@ -65,9 +87,12 @@ impl Splitter {
     /// this format may start: a record boundary.
     pub fn for_range(format: Format, start: u64) -> Splitter {
         match format {
-            Format::Ndjson => Splitter::Lines(LinesSplitter::new(start)),
+            Format::Ndjson => Splitter::Lines(LinesSplitter::new(start, BlankLines::Vanish)),
+            Format::Lines => Splitter::Lines(LinesSplitter::new(start, BlankLines::Count)),
             Format::JsonSequence => Splitter::Json(JsonSplitter::sequence(start)),
             Format::JsonArray => Splitter::Json(JsonSplitter::inside_array(start)),
+            Format::Csv => Splitter::Csv(CsvSplitter::new(Delimiter::Comma, start)),
+            Format::Tsv => Splitter::Csv(CsvSplitter::new(Delimiter::Tab, start)),
         }
     }
 
@@ -77,6 +102,7 @@ impl Splitter {
         match self {
             Splitter::Lines(splitter) => splitter.next(base, bytes, last),
             Splitter::Json(splitter) => splitter.next(base, bytes, last),
+            Splitter::Csv(splitter) => splitter.next(base, bytes, last),
         }
     }
 }

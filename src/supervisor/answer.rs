@@ -5,6 +5,7 @@ use crate::ipc::Violation;
 use crate::output::Finished;
 use crate::protocol::{AfterFailure, Done, End, Entry, Framing, Level, Mode, Piece, TEXT_BYTES};
 use crate::range::Nonce;
+use crate::records::csv::count_rows;
 use crate::slots::SupervisorSlot;
 
 use super::work::Attempt;
@@ -22,11 +23,21 @@ pub(super) struct Rules {
     pub max_state: u64,
 }
 
+impl Rules {
+    /// Whether so many records can stand in so many bytes.
+    fn has_room_for_all(self, done: &Done) -> bool {
+        let least = done.output_records.checked_mul(self.framing.shortest());
+        least.is_some_and(|least| least <= done.output_bytes)
+    }
+}
+
 /// What comes of the records of an attempt.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(super) enum Results {
     /// What went in, record by record, or less.
     Same,
+    /// The same in another format.
+    Converted,
     /// What plugins have made of it.
     Made,
     /// A state.
@@ -62,11 +73,16 @@ pub(super) fn check_records(output: &[u8], records: u64, rules: Rules) -> Result
     if !output.is_empty() && !output.ends_with(rules.framing.terminator()) {
         return Err(wrong("its output does not end where a record ends"));
     }
-    // What stays as it was has been counted by its splitter; what a plugin made has not.
-    if rules.results != Results::Same
-        && rules.framing == Framing::Lines
-        && memchr::memchr_iter(b'\n', output).count() as u64 != records
-    {
+    let counted = match rules.framing {
+        // A quote that is left open would swallow what others have written.
+        Framing::Rows(delimiter) => count_rows(output, delimiter),
+        // What stays as it was has been counted by its splitter; what was made has not.
+        Framing::Lines | Framing::Text if rules.results != Results::Same => {
+            Some(memchr::memchr_iter(b'\n', output).count() as u64)
+        }
+        _ => Some(records),
+    };
+    if counted != Some(records) {
         return Err(wrong("its output does not have the records that it counted"));
     }
     Ok(())
@@ -166,13 +182,9 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
         Results::Same => {
             done.output_records == done.used && done.output_bytes <= bytes + done.used * TERMINATOR
         }
+        Results::Converted => done.output_records == done.used && rules.has_room_for_all(done),
         // One comes out at least of each that was used, and none has no bytes.
-        Results::Made => {
-            let smallest = 1 + rules.framing.terminator().len() as u64;
-            let least = done.output_records.checked_mul(smallest);
-            done.output_records >= done.used
-                && least.is_some_and(|least| least <= done.output_bytes)
-        }
+        Results::Made => done.output_records >= done.used && rules.has_room_for_all(done),
         Results::State => {
             let state = done.output_bytes.checked_add(done.left);
             done.output_records == 0 && state.is_some_and(|state| state <= rules.max_state)
@@ -181,7 +193,9 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
     let shows = match rules.results {
         // A state may have no bytes.
         Results::State => done.output_bytes > 0 || done.left == 0,
-        Results::Same | Results::Made => (done.used == 0) || done.output_bytes > 0,
+        Results::Same | Results::Converted | Results::Made => {
+            (done.used == 0) || done.output_bytes > 0
+        }
     };
     let nothing = done.output_bytes == 0 && done.left == 0;
     if !fits || !shows || (done.used == 0 && !nothing) {

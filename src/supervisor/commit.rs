@@ -8,16 +8,18 @@ use crate::account::Account;
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
 use crate::input::Inputs;
-use crate::job::{Job, OnError, Order, Wanted};
+use crate::job::{Columns, FirstRow, Job, OnError, Order, Wanted};
 use crate::output::{Commit, Finished, Frontier, Sink};
 use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
 use crate::records::Format;
+use crate::records::csv::{Header, header_row};
 use crate::state_file;
 use crate::text::printable;
 
+use super::JobFailed;
 use super::answer::Results;
-use super::{JobFailed, framing};
+use super::formats::framing;
 
 /// The output and the account of a job, which always agree.
 pub(super) struct Ledger {
@@ -50,10 +52,18 @@ impl Ledger {
     }
 
     /// Learns how an input is laid out; the first one decides about the output.
-    pub fn begin(&mut self, format: Format) {
+    /// Its header may become that of the output.
+    pub fn begin(&mut self, format: Format, header: Option<&Header>) {
         let framing = *self.framing.get_or_insert_with(|| framing(&self.job, format));
-        if self.job.wanted == Wanted::Records {
-            self.sink.frame(framing);
+        if self.job.wanted != Wanted::Records {
+            return;
+        }
+        self.sink.frame(framing);
+        let columns = self.job.columns.as_ref().map(Columns::names);
+        if let (Framing::Rows(delimiter), FirstRow::Header) = (framing, self.job.first_row)
+            && let Some(names) = columns.or(header.map(Header::names))
+        {
+            self.sink.lead_with(header_row(delimiter, names) + "\n");
         }
     }
 

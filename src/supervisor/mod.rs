@@ -5,6 +5,7 @@
 mod answer;
 mod commit;
 mod folding;
+mod formats;
 mod place;
 mod plan;
 mod start;
@@ -26,8 +27,9 @@ use crate::input::{self, Cut, Cutter, Inputs, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
 use crate::job::{Input, InputsAre, Job, OnError};
 use crate::output::{Expected, Finished, Frontier};
-use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
+use crate::protocol::{AfterFailure, Done, Fatal, From, Request, Response, Start};
 use crate::records::Format;
+use crate::records::csv::Header;
 use crate::sandbox::{self, Locked};
 use crate::side_data::SideData;
 use crate::state_file;
@@ -37,6 +39,7 @@ use crate::worker_handle::Exit;
 use answer::{Results, Rules};
 use commit::Ledger;
 use folding::Folding;
+use formats::Formats;
 use place::{Death, IsDone, Place};
 use plan::{Plan, SetupsFile};
 use states::More;
@@ -96,15 +99,16 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
         .collect::<Result<Vec<Artifact>, Error>>()?;
     plan::check_operations(job, &artifacts)?;
+    let formats = Formats::new(job, &inputs, plan::results(&artifacts))?;
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
-    let plan = Plan::new(job, &inputs, &artifacts);
+    let plan = Plan::new(job, &inputs, &artifacts, &formats);
     let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
-        ledger.begin(Format::Ndjson);
+        ledger.begin(Format::Ndjson, None);
     }
-    let cutter = input::start(&inputs, plan.cut_rules)?;
+    let cutter = input::start(&inputs, plan.cut_rules, formats.headers(job))?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
         job,
@@ -123,6 +127,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         generation: FIRST_GENERATION,
         deaths: 0,
         format: Format::JsonSequence,
+        header: None,
         ranges: 0,
         plan,
     };
@@ -159,6 +164,8 @@ struct Supervisor<'a> {
     deaths: usize,
     /// How the input that is being cut is laid out.
     format: Format,
+    /// Its header, if it has one.
+    header: Option<Arc<Header>>,
     /// Ranges so far.
     ranges: u64,
 }
@@ -225,9 +232,10 @@ impl Supervisor<'_> {
 
     fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {
         match cut {
-            Cut::Begin { format } => {
+            Cut::Begin { format, header } => {
                 self.format = format;
-                self.ledger.begin(format);
+                self.ledger.begin(format, header.as_deref());
+                self.header = header;
                 self.frontier.expect(Expected::Begin);
             }
             Cut::Range { range, source } => {
@@ -237,9 +245,11 @@ impl Supervisor<'_> {
                     Source::File { index } => (From::File { index }, None),
                     Source::Bytes(bytes) => (From::Slot { base: range.start }, Some(bytes)),
                 };
-                let work = Work::new(self.ranges, range, from, self.format);
+                let header = self.header.clone();
+                let header = header.as_ref().map_or(&[][..], |header| header.row().as_bytes());
+                let work = Work::new(self.ranges, range, from, self.format).under(header);
                 self.ranges += 1;
-                self.place_with_room()?.take(work, bytes.as_deref())?;
+                self.place_with_room()?.take(work, header, bytes.as_deref())?;
                 if let Some(bytes) = bytes {
                     // Where there are enough it is freed.
                     let _ = self.spare.try_send(bytes);
@@ -500,16 +510,5 @@ fn after_failure(on_error: OnError) -> AfterFailure {
     match on_error {
         OnError::Fail => AfterFailure::Stop,
         OnError::Skip => AfterFailure::GoOn,
-    }
-}
-
-/// How output is framed, given how the first input is laid out.
-fn framing(job: &Job, format: Format) -> Framing {
-    match (job.to, format) {
-        (Some(crate::job::To::Ndjson), _) | (None, Format::Ndjson) => Framing::Lines,
-        (_, Format::JsonArray) => Framing::Elements,
-        (Some(crate::job::To::Json) | None, Format::JsonSequence | Format::Ndjson) => {
-            Framing::Values
-        }
     }
 }

@@ -142,13 +142,12 @@ impl Place {
         self.has_room() && self.worker.as_ref().is_some_and(|worker| worker.online)
     }
 
-    /// Takes on a range; `bytes` are its contents if they do not lie in a file.
-    pub fn take(&mut self, work: Work, bytes: Option<&[u8]>) -> Result<(), Error> {
+    /// Takes on a range under a header; `bytes` are its contents if they do not lie in a
+    /// file.
+    pub fn take(&mut self, work: Work, header: &[u8], bytes: Option<&[u8]>) -> Result<(), Error> {
         let slot = self.free_slot()?;
-        if let Some(bytes) = bytes {
-            let filled = slot.memory.fill(bytes);
-            filled.map_err(|error| Error::system("hand a range to a worker", error))?;
-        }
+        let filled = slot.memory.fill([header, bytes.unwrap_or_default()]);
+        filled.map_err(|error| Error::system("hand a range to a worker", error))?;
         slot.task = Some(Task::Range(work));
         Ok(())
     }
@@ -182,7 +181,7 @@ impl Place {
                 Some(Task::States(work)) => {
                     let room = slot.memory.input_room();
                     let (request, piece) = work.begin(nonce(), index as u8, room);
-                    let filled = slot.memory.fill(piece);
+                    let filled = slot.memory.fill([&[], piece]);
                     filled.map_err(|error| Error::system("hand a state to a worker", error))?;
                     request
                 }

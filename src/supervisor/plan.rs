@@ -15,6 +15,7 @@ use crate::side_data::SideData;
 use crate::slots;
 
 use super::answer::Results;
+use super::formats::Formats;
 
 /// The size of a range for large inputs, in bytes.
 const RANGE: u64 = 1 << 20;
@@ -28,6 +29,10 @@ const WORKER_DATA: u64 = 512 << 20;
 /// States that a worker may hold at once: two slots, each with two that have come, one
 /// that was made of them, and one on its way between.
 const STATES: u64 = 8;
+
+/// How much longer a row and its header's names may be as JSON text, in which one byte may
+/// take six.
+const ROW_AS_JSON: u64 = 12;
 
 /// Sizes that follow from the job and its input.
 #[derive(Copy, Clone, Debug)]
@@ -46,7 +51,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub fn new(job: &Job, inputs: &Inputs, artifacts: &[Artifact]) -> Plan {
+    pub fn new(job: &Job, inputs: &Inputs, artifacts: &[Artifact], formats: &Formats) -> Plan {
         let workers = job.workers as u64;
         // The size of streams is unknown: then they count as large.
         let known = inputs.total_bytes();
@@ -56,13 +61,14 @@ impl Plan {
         });
         let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
         let record = job.limits.max_record;
-        let results = results(artifacts);
+        let results = formats.results;
         // What a filter keeps is no longer than it was.
         let made = if results == Results::Same { 0 } else { job.limits.max_output };
         let max_state = job.limits.max_state;
         let cut_rules = CutRules { from: job.from, range_size, max_record: record };
         // All that is made of one record has to fit.
-        let input = cut_rules.longest_range();
+        let header = if formats.rows_come { record } else { 0 };
+        let input = header + cut_rules.longest_range();
         let output = record.max(range_size).max(made) + CHUNK as u64;
         let plugins = artifacts.len() as u64;
         Plan {
@@ -71,6 +77,7 @@ impl Plan {
             layout: Layout { input, output },
             data: plugins * (job.limits.memory + 2 * made)
                 + 2 * record
+                + header * ROW_AS_JSON
                 + if results == Results::State { STATES * max_state } else { 0 }
                 + WORKER_DATA,
             results,
@@ -80,8 +87,8 @@ impl Plan {
     }
 }
 
-/// What comes of records that pass these plugins.
-fn results(artifacts: &[Artifact]) -> Results {
+/// What comes of records that pass these plugins, in whatever format.
+pub(super) fn results(artifacts: &[Artifact]) -> Results {
     let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
     match artifacts.last() {
         Some(last) if last.operation == Operation::Reduce => Results::State,
@@ -138,7 +145,8 @@ impl SetupsFile {
                 params: plugin.params.clone(),
             })
             .collect();
-        let setups = Setups { plugins, data: data.names.clone() };
+        let columns = job.columns.as_ref().map(|columns| columns.names().to_vec());
+        let setups = Setups { plugins, data: data.names.clone(), columns };
         let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
         let file = slots::handover("setups").map_err(system)?;
         let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));

@@ -21,6 +21,8 @@ pub(super) struct Work {
     range: Range,
     from: From,
     format: Format,
+    /// Bytes of the header at the front of the slot.
+    header: u64,
     /// Everything before this offset is done.
     next: u64,
     suspect: Option<Suspect>,
@@ -81,12 +83,18 @@ impl Work {
             range,
             from,
             format,
+            header: 0,
             next: range.start,
             suspect: None,
             attempt: None,
             careful: false,
             pending: None,
         }
+    }
+
+    /// The same range where its input has this header.
+    pub fn under(self, header: &[u8]) -> Work {
+        Work { header: header.len() as u64, ..self }
     }
 
     /// The place in the input where the rest begins.
@@ -135,7 +143,8 @@ impl Work {
         self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
         let range = Range { start: self.next, end, ..self.range };
         let batches = if self.careful { Batches::One } else { Batches::Many };
-        Process { nonce, slot, range, from: self.from, format: self.format, mode, batches }
+        let (from, format, header) = (self.from, self.format, self.header);
+        Process { nonce, slot, range, from, format, header, mode, batches }
     }
 
     /// Whether the rest of a state has to be fetched.

@@ -8,13 +8,15 @@ use crate::protocol::{
     AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start,
     cut_text,
 };
-use crate::records::{Item, RangeReader, ReadFailed};
+use crate::records::csv::RowReader;
+use crate::records::{Format, Item, RangeReader, ReadFailed};
 use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
 use super::batch::{Batch, Waiting};
 use super::chain::{Chain, Out, Stopped};
-use super::output::{NotWritten, Output};
+use super::output::{NotWritten, Output, Seen};
+use super::rows::Rows;
 use super::states::{self, Transit};
 use super::text::Text;
 
@@ -64,7 +66,7 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
 /// Makes one attempt up to an offset of the range. If that is not its end, the record
 /// that begins there is a suspect.
 fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended, Broken> {
-    let Worker { start, chain, slots, transits, inputs, buffer, batch } = worker;
+    let Worker { start, chain, slots, transits, inputs, buffer, batch, rows } = worker;
     let index = usize::from(process.slot);
     let (Some(slot), Some(transit)) = (slots.get_mut(index), transits.get_mut(index)) else {
         return Err(Broken::internal("there is no such slot"));
@@ -73,8 +75,12 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         From::Slot { base } => until.checked_sub(base),
         From::File { .. } => Some(0),
     };
+    let held = held.and_then(|held| held.checked_add(process.header));
     let held = held.ok_or_else(|| Broken::internal("a range lies outside of its slot"))?;
     let Parts { control, input, text, output } = slot.parts(held as usize);
+    let (header, input) = input.split_at(process.header as usize);
+    rows.learn(process.format, header)?;
+    let Rows { reader: row_reader, out, seen, .. } = rows;
     let range = (process.range.start, until);
     let max_record = start.max_record;
     let mut reader = match process.from {
@@ -97,7 +103,8 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         start,
         chain,
         control,
-        output: Output::new(output, start.framing, start.max_output),
+        row_reader: row_reader.as_ref(),
+        output: Output::new(output, start.framing, out, start.max_output),
         text: Text::new(text),
         transit,
         lost: false,
@@ -116,8 +123,10 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
     };
     loop {
         let end = match reader.next()? {
-            Item::Record { start, bytes } if gathers => attempt.gather(batch, start, bytes)?,
-            Item::Record { start, bytes } => attempt.record(start, bytes)?,
+            Item::Record { start, bytes } if gathers => {
+                attempt.gather(batch, start, bytes, seen)?
+            }
+            Item::Record { start, bytes } => attempt.record(start, bytes, seen)?,
             Item::TooLong { start, end } => match attempt.flush(batch)? {
                 None => attempt.too_long(start, end),
                 ended => ended,
@@ -149,6 +158,8 @@ struct Attempt<'a> {
     start: &'a Start,
     chain: &'a mut Chain,
     control: Control<'a>,
+    /// Reads records that are rows.
+    row_reader: Option<&'a RowReader>,
     output: Output<'a>,
     text: Text<'a>,
     transit: &'a mut Transit,
@@ -160,7 +171,12 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Processes a record. Gives the reason if the attempt ends with (or before) it.
-    fn record(&mut self, offset: u64, record: &[u8]) -> Result<Option<End>, Broken> {
+    fn record(
+        &mut self,
+        offset: u64,
+        record: &[u8],
+        row: &mut String,
+    ) -> Result<Option<End>, Broken> {
         let length = record.len() as u64;
         if let Some(end) = self.has_to_end(record.len()) {
             return Ok(Some(end));
@@ -168,23 +184,24 @@ impl Attempt<'_> {
         if let Mode::Fail(kind) = self.process.mode {
             return Ok(self.fail(kind, offset, length, ""));
         }
-        let Ok(text) = simdutf8::basic::from_utf8(record) else {
-            return Ok(self.not_text(offset, length));
+        let seen = match self.see(record, row) {
+            Ok(seen) => seen,
+            Err(why) => return Ok(self.fail(FailureKind::Malformed, offset, length, &why)),
         };
         if self.chain.has_batch() {
             let mut batch = Batch::default();
-            batch.push(offset, text);
+            batch.push(offset, length, seen.text);
             return self.flush(&mut batch);
         }
         self.come_alive()?;
         self.output.begin();
-        let (output, format) = (&mut self.output, self.process.format);
+        let output = &mut self.output;
         let mut write = |out: Out<&str>| match out {
-            Out::Same => output.write(record, format),
-            Out::Made(text) => output.write_made(text, format),
+            Out::Same => output.write(&seen),
+            Out::Made(text) => output.write_made(text, seen.format),
         };
         self.control.announce(Progress::Record(offset));
-        let result = self.chain.process(text, &mut write);
+        let result = self.chain.process(seen.text, &mut write);
         self.control.announce(Progress::Idle);
         Ok(self.settle(offset, length, result))
     }
@@ -195,14 +212,20 @@ impl Attempt<'_> {
         batch: &mut Batch,
         offset: u64,
         record: &[u8],
+        row: &mut String,
     ) -> Result<Option<End>, Broken> {
-        let Ok(text) = simdutf8::basic::from_utf8(record) else {
-            return Ok(match self.flush(batch)? {
-                None => self.has_to_end(0).or_else(|| self.not_text(offset, record.len() as u64)),
-                ended => ended,
-            });
-        };
-        batch.push(offset, text);
+        let length = record.len() as u64;
+        match self.see(record, row) {
+            Ok(seen) => batch.push(offset, length, seen.text),
+            Err(why) => {
+                return Ok(match self.flush(batch)? {
+                    None => self
+                        .has_to_end(0)
+                        .or_else(|| self.fail(FailureKind::Malformed, offset, length, &why)),
+                    ended => ended,
+                });
+            }
+        }
         let alone = self.process.batches == Batches::One || self.chain.isolates_records();
         if alone || batch.is_full() { self.flush(batch) } else { Ok(None) }
     }
@@ -234,7 +257,7 @@ impl Attempt<'_> {
             }
             Err(trapped) if waiting.len() == 1 => {
                 let result = Err(Stopped::Trapped(trapped));
-                self.settle(first.offset, first.length(), result)
+                self.settle(first.offset, first.length, result)
             }
             // One of them did it. One by one they tell which.
             Err(_) => {
@@ -251,7 +274,7 @@ impl Attempt<'_> {
     fn one_by_one(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
         let mut one = Batch::default();
         for record in batch.records() {
-            one.push(record.offset, batch.text(record));
+            one.push(record.offset, record.length, batch.text(record));
             let end = self.flush(&mut one)?;
             if end.is_some() || self.lost {
                 return Ok(end);
@@ -266,14 +289,16 @@ impl Attempt<'_> {
         let text = batch.text(record);
         self.output.begin();
         let (output, format) = (&mut self.output, self.process.format);
+        // A batch makes something of every record, so none comes out as it came.
+        let seen = Seen { record: text, text, format };
         let mut write = |out: Out<&str>| match out {
-            Out::Same => output.write(text.as_bytes(), format),
+            Out::Same => output.write(&seen),
             Out::Made(text) => output.write_made(text, format),
         };
         self.control.announce(Progress::Record(record.offset));
         let result = self.chain.deliver(text, outs, &mut write);
         self.control.announce(Progress::Idle);
-        self.settle(record.offset, record.length(), result)
+        self.settle(record.offset, record.length, result)
     }
 
     /// Takes in what became of a record.
@@ -322,9 +347,10 @@ impl Attempt<'_> {
             Stopped::NotWritten(why) => {
                 let kind = match why {
                     NotWritten::Malformed(_) => FailureKind::Malformed,
-                    NotWritten::NoRecord(_) | NotWritten::Full | NotWritten::TooMuch => {
-                        FailureKind::Output
-                    }
+                    NotWritten::NoRecord(_)
+                    | NotWritten::NoRow(_)
+                    | NotWritten::Full
+                    | NotWritten::TooMuch => FailureKind::Output,
                 };
                 self.fail(kind, offset, length, &why.to_string())
             }
@@ -335,8 +361,19 @@ impl Attempt<'_> {
         self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
     }
 
-    fn not_text(&mut self, offset: u64, length: u64) -> Option<End> {
-        self.fail(FailureKind::Malformed, offset, length, "it is not UTF-8 text")
+    /// A record as plugins see it; `row` is where the text of a row is made. The error is
+    /// what makes it malformed.
+    fn see<'t>(&self, record: &'t [u8], row: &'t mut String) -> Result<Seen<'t>, String> {
+        let record = simdutf8::basic::from_utf8(record).map_err(|_| "it is not UTF-8 text")?;
+        let format = self.process.format;
+        let text = match self.row_reader {
+            Some(reader) => {
+                reader.read(record, row).map_err(|bad| bad.to_string())?;
+                row.as_str()
+            }
+            None => record,
+        };
+        Ok(Seen { record, text, format })
     }
 
     /// Whether the attempt has to end before a record of this length. Every attempt
@@ -384,9 +421,11 @@ impl Attempt<'_> {
         }
     }
 
-    /// Notes that everything up to `offset` is done.
-    fn went_by(&mut self, offset: u64) -> Option<End> {
-        self.done.stop = offset;
+    /// Notes that everything up to the end of a record is done.
+    fn went_by(&mut self, end: u64) -> Option<End> {
+        // A newline that is left behind would be a blank line, which is a record there.
+        let newline = u64::from(self.process.format == Format::Lines);
+        self.done.stop = (end + newline).min(self.process.range.end);
         match self.process.mode {
             Mode::Through => None,
             Mode::Alone | Mode::Fail(_) => Some(End::Reached),

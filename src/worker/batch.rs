@@ -26,16 +26,11 @@ pub(super) struct Batch {
 pub(super) struct Waiting {
     /// Offset of its first byte in the input.
     pub offset: u64,
+    /// Its length there, in bytes.
+    pub length: u64,
     /// Where its text is.
     start: usize,
     end: usize,
-}
-
-impl Waiting {
-    /// Its length in bytes.
-    pub fn length(&self) -> u64 {
-        (self.end - self.start) as u64
-    }
 }
 
 impl Default for Batch {
@@ -45,10 +40,11 @@ impl Default for Batch {
 }
 
 impl Batch {
-    pub fn push(&mut self, offset: u64, text: &str) {
+    /// `length` is that of the record in the input, `text` what plugins see of it.
+    pub fn push(&mut self, offset: u64, length: u64, text: &str) {
         let start = self.text.len();
         self.text.push_str(text);
-        self.records.push(Waiting { offset, start, end: self.text.len() });
+        self.records.push(Waiting { offset, length, start, end: self.text.len() });
     }
 
     /// Whether there are enough.
@@ -88,11 +84,11 @@ mod tests {
     fn texts_come_out_as_they_went_in() {
         let mut batch = Batch::default();
         for (offset, text) in [(0, "one"), (4, ""), (5, "three")] {
-            batch.push(offset, text);
+            batch.push(offset, 7, text);
         }
         let texts: Vec<_> =
-            batch.records().map(|one| (one.offset, one.length(), batch.text(one))).collect();
-        assert_eq!(texts, [(0, 3, "one"), (4, 0, ""), (5, 5, "three")]);
+            batch.records().map(|one| (one.offset, one.length, batch.text(one))).collect();
+        assert_eq!(texts, [(0, 7, "one"), (4, 7, ""), (5, 7, "three")]);
         batch.clear();
         assert_eq!(batch.records().count(), 0);
     }
@@ -100,12 +96,12 @@ mod tests {
     #[test]
     fn few_or_many_records_are_enough() {
         let mut batch = Batch::default();
-        batch.push(0, &"x".repeat(BYTES));
+        batch.push(0, 0, &"x".repeat(BYTES));
         assert!(batch.is_full());
         batch.clear();
         for count in 0..FIRST {
             assert!(!batch.is_full(), "{count}");
-            batch.push(0, "x");
+            batch.push(0, 1, "x");
         }
         assert!(batch.is_full());
     }
@@ -115,7 +111,7 @@ mod tests {
         let mut batch = Batch::default();
         for _ in 0..10 {
             batch.clear();
-            (0..batch.wanted).for_each(|_| batch.push(0, "x"));
+            (0..batch.wanted).for_each(|_| batch.push(0, 1, "x"));
             batch.learn(Instant::now());
         }
         assert_eq!(batch.wanted, MOST);

@@ -5,6 +5,7 @@ mod batch;
 mod chain;
 mod fold;
 mod output;
+mod rows;
 mod states;
 mod text;
 
@@ -27,6 +28,7 @@ use crate::slots::{Sealed, WorkerSlot};
 use attempt::Broken;
 use batch::Batch;
 use chain::Chain;
+use rows::Rows;
 use states::Transit;
 
 /// The worker's life.
@@ -70,7 +72,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         bail!("the second request was no `Start`");
     };
     let mut worker = match load(&engine, setups, artifacts, side_data, &start) {
-        Ok(chain) => Worker {
+        Ok((chain, columns)) => Worker {
+            rows: Rows::new(start.framing, columns),
             start,
             chain,
             slots,
@@ -156,16 +159,18 @@ struct Worker {
     buffer: Vec<u8>,
     /// Records that wait to be processed together.
     batch: Batch,
+    rows: Rows,
 }
 
-/// Loads every plugin of the chain.
+/// Loads every plugin of the chain. The names are those of the output's columns, where the
+/// user has named some.
 fn load(
     engine: &Engine,
     setups: File,
     artifacts: Vec<File>,
     side_data: Vec<Sealed>,
     start: &Start,
-) -> anyhow::Result<Chain> {
+) -> anyhow::Result<(Chain, Option<Vec<String>>)> {
     // By place, here and below: all workers share the place at which a file was left.
     let read = |file: &File, length: u64| -> anyhow::Result<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(length)?];
@@ -175,7 +180,7 @@ fn load(
     let setups: Setups = postcard::from_bytes(&read(&setups, start.setups)?)?;
     let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
     let data = Data::new(setups.data.into_iter().zip(side_data).collect());
-    let setups = setups.plugins;
+    let (columns, setups) = (setups.columns, setups.plugins);
     let plugins: anyhow::Result<Vec<_>> = setups
         .iter()
         .zip(&artifacts)
@@ -185,7 +190,7 @@ fn load(
             Ok((setup.operation, loaded.map_err(words)?))
         })
         .collect();
-    Ok(Chain::new(plugins?, start))
+    Ok((Chain::new(plugins?, start), columns))
 }
 
 impl Worker {

@@ -1,7 +1,10 @@
 //! The output area of a slot, filled record by record.
 
 use crate::protocol::Framing;
-use crate::records::{Format, is_one_value, write_compact};
+use crate::records::csv::NoRow;
+use crate::records::{Format, is_one_value, push_string, write_compact};
+
+use super::rows::RowsOut;
 
 /// Why a record was not written.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -15,15 +18,28 @@ pub(super) enum NotWritten {
     /// What the plugin made is no record of the output's format.
     #[error("{0}")]
     NoRecord(&'static str),
+    /// What the plugin made, or a record that was let through, is no row of the output.
+    #[error("{0}")]
+    NoRow(NoRow),
     /// More was made of one record than is allowed.
     #[error("it is more than --max-output allows")]
     TooMuch,
+}
+
+/// A record as it stands in the input, and as plugins see it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Seen<'a> {
+    pub record: &'a str,
+    /// The same but for a row, of which plugins see JSON.
+    pub text: &'a str,
+    pub format: Format,
 }
 
 /// Writes records to the output area in the output's framing.
 pub(super) struct Output<'a> {
     area: &'a mut [u8],
     framing: Framing,
+    rows: &'a mut RowsOut,
     written: usize,
     records: u64,
     /// `written` and `records` when the record in progress began.
@@ -34,9 +50,9 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     /// `limit` is what may be made of one record, in bytes.
-    pub fn new(area: &'a mut [u8], framing: Framing, limit: u64) -> Self {
+    pub fn new(area: &'a mut [u8], framing: Framing, rows: &'a mut RowsOut, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Output { area, framing, written: 0, records: 0, before: (0, 0), limit }
+        Output { area, framing, rows, written: 0, records: 0, before: (0, 0), limit }
     }
 
     /// Notes that another record begins.
@@ -73,11 +89,19 @@ impl<'a> Output<'a> {
         self.area.len() - self.written >= length + self.framing.terminator().len()
     }
 
-    /// Appends a record that came from an input of format `from`.
-    pub fn write(&mut self, record: &[u8], from: Format) -> Result<(), NotWritten> {
+    /// Appends a record as it came.
+    pub fn write(&mut self, seen: &Seen<'_>) -> Result<(), NotWritten> {
         let room = &mut self.area[self.written..];
-        let length = match (from, self.framing) {
-            (Format::JsonArray | Format::JsonSequence, Framing::Lines) => {
+        let record = seen.record.as_bytes();
+        if seen.format == Format::Ndjson
+            && matches!(self.framing, Framing::Values | Framing::Elements | Framing::Text)
+            && !is_one_value(record)
+        {
+            return Err(NotWritten::Malformed("the line is not one JSON value"));
+        }
+        let length = match (seen.format, self.framing) {
+            (Format::JsonArray | Format::JsonSequence, Framing::Lines | Framing::Text)
+            | (Format::Ndjson, Framing::Text) => {
                 let length = write_compact(record, room).ok_or(NotWritten::Full)?;
                 if memchr::memchr(b'\n', &room[..length]).is_some() {
                     return Err(NotWritten::Malformed(
@@ -86,11 +110,27 @@ impl<'a> Output<'a> {
                 }
                 length
             }
-            (Format::Ndjson, Framing::Values | Framing::Elements) => {
-                if !is_one_value(record) {
-                    return Err(NotWritten::Malformed("the line is not one JSON value"));
-                }
-                copy(record, room)?
+            (Format::Lines, Framing::Lines | Framing::Values | Framing::Elements) => {
+                self.rows.made.clear();
+                push_string(&mut self.rows.made, seen.record);
+                copy(self.rows.made.as_bytes(), room)?
+            }
+            (Format::Csv | Format::Tsv, Framing::Lines | Framing::Values | Framing::Elements) => {
+                copy(seen.text.as_bytes(), room)?
+            }
+            (Format::Csv | Format::Tsv, Framing::Text)
+                if memchr::memchr2(b'\n', b'\r', record).is_some() =>
+            {
+                return Err(NotWritten::Malformed(
+                    "a field of it has a line break, so it cannot be one line",
+                ));
+            }
+            (from, Framing::Rows(to)) if !self.rows.stays(from.delimiter(), to) => {
+                let row = self.rows.convert(seen).map_err(|why| match why {
+                    NoRow::NotJson => NotWritten::Malformed("it is not one JSON value"),
+                    why => NotWritten::NoRow(why),
+                })?;
+                copy(row.as_bytes(), room)?
             }
             _ => copy(record, room)?,
         };
@@ -104,20 +144,28 @@ impl<'a> Output<'a> {
         if self.written - self.before.0 + bytes.len() > self.limit {
             return Err(NotWritten::TooMuch);
         }
-        let is_json = self.framing != Framing::Lines || from != Format::Ndjson;
+        let is_json = match self.framing {
+            Framing::Lines => from != Format::Ndjson,
+            Framing::Values | Framing::Elements => true,
+            // Of any text a line is made, and of what a row is made of its writer knows more.
+            Framing::Text | Framing::Rows(_) => false,
+        };
         if is_json && !is_one_value(bytes) {
             return Err(NotWritten::NoRecord("it is not one JSON value"));
         }
         let room = &mut self.area[self.written..];
         let length = match self.framing {
             Framing::Lines if is_json => write_compact(bytes, room).ok_or(NotWritten::Full)?,
+            Framing::Rows(_) => {
+                copy(self.rows.make(text).map_err(NotWritten::NoRow)?.as_bytes(), room)?
+            }
             _ => copy(bytes, room)?,
         };
-        if self.framing == Framing::Lines {
+        if matches!(self.framing, Framing::Lines | Framing::Text) {
             if memchr::memchr(b'\n', &room[..length]).is_some() {
                 return Err(NotWritten::NoRecord("it has a line break, and a record is a line"));
             }
-            if room[..length].trim_ascii().is_empty() {
+            if self.framing == Framing::Lines && room[..length].trim_ascii().is_empty() {
                 return Err(NotWritten::NoRecord("it is blank, and blank lines are no records"));
             }
         }

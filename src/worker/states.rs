@@ -1,7 +1,7 @@
 //! States of a reduce in this worker: on their way in and out of a slot, piece by piece,
 //! and what is done with them in between.
 
-use crate::protocol::{Fatal, MAX_PIECE, Piece, Start, States, Then};
+use crate::protocol::{Fatal, MAX_PIECE, Piece, States, Then};
 use crate::range::Nonce;
 use crate::records::Format;
 use crate::runtime::{Answer, Trapped};
@@ -55,7 +55,7 @@ pub(super) fn take(chain: &mut Chain, control: Control<'_>) -> Result<Vec<u8>, B
 
 /// Takes in a piece of states and, once they are whole, does what is to be done.
 pub(super) fn serve(worker: &mut Worker, states: States) -> Result<Piece, Broken> {
-    let Worker { start, chain, slots, transits, .. } = worker;
+    let Worker { start, chain, slots, transits, rows, .. } = worker;
     let index = usize::from(states.slot);
     let (Some(slot), Some(transit)) = (slots.get_mut(index), transits.get_mut(index)) else {
         return Err(Broken::internal("there is no such slot"));
@@ -74,7 +74,8 @@ pub(super) fn serve(worker: &mut Worker, states: States) -> Result<Piece, Broken
         return Ok(Piece { nonce, bytes: 0, left: 0, records: 0, text_bytes: 0 });
     }
     let coming = std::mem::take(&mut transit.coming);
-    let (going, records) = make(chain, control, &coming, states.then, (output, start))?;
+    let page = Output::new(&mut *output, start.framing, &mut rows.out, start.max_output);
+    let (going, records) = make(chain, control, &coming, states.then, page)?;
     *transit = Transit { going, records, ..Transit::default() };
     let mut text = Text::new(text);
     chain.write_log(&mut text);
@@ -99,7 +100,7 @@ fn make(
     control: Control<'_>,
     coming: &[u8],
     then: Then,
-    (area, start): (&mut [u8], &Start),
+    page: Output<'_>,
 ) -> Result<(Vec<u8>, u64), Broken> {
     let fold = fold(chain)?;
     match then {
@@ -109,10 +110,10 @@ fn make(
             let (left, right) = split.ok_or_else(|| Broken::internal("a state is missing"))?;
             Ok((at_state(fold, control, |fold| fold.merge(left, right))?, 0))
         }
-        Then::Finish => finish(fold, control, coming, area, start),
+        Then::Finish => finish(fold, control, coming, page),
         Then::FinishNone => {
             let none = at_state(fold, control, |fold| fold.take().map(Ok))?;
-            finish(fold, control, &none, area, start)
+            finish(fold, control, &none, page)
         }
     }
 }
@@ -122,13 +123,11 @@ fn finish(
     fold: &mut Fold,
     control: Control<'_>,
     state: &[u8],
-    area: &mut [u8],
-    start: &Start,
+    mut page: Output<'_>,
 ) -> Result<(Vec<u8>, u64), Broken> {
     at_state(fold, control, |fold| fold.finish(state))?;
     let mut written = Vec::new();
     let mut records = 0;
-    let mut page = Output::new(area, start.framing, start.max_output);
     for text in fold.made() {
         page.begin();
         let mut result = page.write_made(text, Format::Ndjson);

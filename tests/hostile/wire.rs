@@ -113,6 +113,7 @@ pub struct Process {
     pub end: u64,
     pub _from: From,
     pub _format: u8,
+    pub _header: u64,
     pub mode: Mode,
     pub _batches: u8,
 }

@@ -1,0 +1,213 @@
+//! Splitting rows, without looking at more of a field than whether it is quoted.
+
+use memchr::{memchr, memchr3};
+
+use super::Delimiter;
+use crate::records::{Fault, Step};
+
+/// Where in a row the splitter is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Place {
+    /// Where a field begins.
+    FieldStart,
+    /// In a field, outside of quotes.
+    Outside,
+    /// In a quoted field; holds where its first quote is.
+    Inside { opened: u64 },
+    /// Behind a quote in a quoted field: it closes the field, or is one of two that stand
+    /// for one.
+    AfterQuote { opened: u64 },
+}
+
+/// Finds one row after the other. All offsets count from the input's start.
+#[derive(Clone, Debug)]
+pub(crate) struct CsvSplitter {
+    delimiter: u8,
+    /// The next byte to look at.
+    at: u64,
+    /// The first byte of the row in progress.
+    row: Option<u64>,
+    place: Place,
+}
+
+impl CsvSplitter {
+    /// Rows from `start` on, which must be where a row begins or where one ends.
+    pub fn new(delimiter: Delimiter, start: u64) -> Self {
+        CsvSplitter { delimiter: delimiter.byte(), at: start, row: None, place: Place::FieldStart }
+    }
+
+    pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
+        let shown = base + bytes.len() as u64;
+        let Some(start) = self.row.or_else(|| self.begin_row(base, bytes)) else {
+            return if last { Step::End } else { Step::More { keep: shown, seen: shown } };
+        };
+        if self.finish_row(base, bytes) {
+            self.row = None;
+            return Step::Record { start, end: self.at };
+        }
+        match self.place {
+            _ if !last => Step::More { keep: start, seen: shown },
+            Place::Inside { opened } => {
+                Step::Fault(Fault { at: opened, what: "this quoted field is never closed".into() })
+            }
+            _ => {
+                self.row = None;
+                Step::Record { start, end: shown }
+            }
+        }
+    }
+
+    /// Passes the ends of rows. Gives where the next row begins, if it is shown.
+    fn begin_row(&mut self, base: u64, bytes: &[u8]) -> Option<u64> {
+        let rest = &bytes[(self.at - base) as usize..];
+        // The second byte of a row end of two ends a row without bytes, which is none.
+        let ends = rest.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        self.at += ends as u64;
+        self.place = Place::FieldStart;
+        self.row = (ends < rest.len()).then_some(self.at);
+        self.row
+    }
+
+    /// Follows the row in progress. True at its end, false when the bytes end.
+    fn finish_row(&mut self, base: u64, bytes: &[u8]) -> bool {
+        let mut at = (self.at - base) as usize;
+        let is_whole = loop {
+            let rest = &bytes[at..];
+            let Some(first) = rest.first() else { break false };
+            match self.place {
+                Place::FieldStart if *first == b'"' => {
+                    self.place = Place::Inside { opened: base + at as u64 };
+                    at += 1;
+                }
+                Place::Inside { opened } => match memchr(b'"', rest) {
+                    Some(found) => {
+                        self.place = Place::AfterQuote { opened };
+                        at += found + 1;
+                    }
+                    None => at = bytes.len(),
+                },
+                Place::AfterQuote { opened } if *first == b'"' => {
+                    self.place = Place::Inside { opened };
+                    at += 1;
+                }
+                Place::FieldStart | Place::AfterQuote { .. } => self.place = Place::Outside,
+                Place::Outside => {
+                    let found = memchr3(b'\n', b'\r', b'"', rest);
+                    let passed = found.unwrap_or(rest.len());
+                    let begins = passed > 0 && rest[passed - 1] == self.delimiter;
+                    at += passed;
+                    match found {
+                        Some(found) if rest[found] != b'"' => break true,
+                        // A quote in the middle of a field is no more than that.
+                        Some(_) if !begins => at += 1,
+                        _ if begins => self.place = Place::FieldStart,
+                        _ => {}
+                    }
+                }
+            }
+        };
+        self.at = base + at as u64;
+        is_whole
+    }
+}
+
+/// How many rows these bytes are. None if they are not rows that each have bytes and end
+/// with a newline: then what is written behind them might become part of them.
+pub(crate) fn count_rows(bytes: &[u8], delimiter: Delimiter) -> Option<u64> {
+    let mut splitter = CsvSplitter::new(delimiter, 0);
+    let (mut count, mut next) = (0, 0);
+    loop {
+        match splitter.next(0, bytes, true) {
+            Step::Record { start, end } => {
+                let is_alone = start == next && bytes.get(end as usize) == Some(&b'\n');
+                (count, next) = (count + 1, end + 1);
+                if !is_alone {
+                    return None;
+                }
+            }
+            Step::End => return (next == bytes.len() as u64).then_some(count),
+            Step::Fault(_) | Step::More { .. } => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(text: &str) -> Result<Vec<&str>, Fault> {
+        let mut splitter = CsvSplitter::new(Delimiter::Comma, 0);
+        let mut found = Vec::new();
+        loop {
+            match splitter.next(0, text.as_bytes(), true) {
+                Step::Record { start, end } => found.push(&text[start as usize..end as usize]),
+                Step::End => return Ok(found),
+                Step::Fault(fault) => return Err(fault),
+                Step::More { .. } => panic!("there is no more"),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_end_in_three_ways_and_those_without_bytes_vanish() {
+        assert_eq!(rows("a,b\n1,2\r\n\r\n3,4\r5,\n\n").unwrap(), ["a,b", "1,2", "3,4", "5,"]);
+        assert_eq!(rows("\r\n,\n\"\"").unwrap(), [",", "\"\""]);
+        assert_eq!(rows("").unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn quoted_fields_hold_anything() {
+        let text = "\"a\n,\"\"\r\n\"\"\",b\n\"\"\"\"\nc";
+        assert_eq!(rows(text).unwrap(), ["\"a\n,\"\"\r\n\"\"\",b", "\"\"\"\"", "c"]);
+    }
+
+    #[test]
+    fn a_quote_that_opens_nothing_is_text() {
+        assert_eq!(rows("a\"b\nc\"\n\"d\"e\"\nf").unwrap(), ["a\"b", "c\"", "\"d\"e\"", "f"]);
+    }
+
+    #[test]
+    fn a_field_that_is_never_closed_is_a_fault_where_it_begins() {
+        assert_eq!(rows("a\nb,\"c\"\"\nd").unwrap_err().at, 4);
+        assert_eq!(rows("\"").unwrap_err().at, 0);
+    }
+
+    #[test]
+    fn rows_are_counted_only_where_each_stands_for_itself() {
+        let count = |text: &str| count_rows(text.as_bytes(), Delimiter::Comma);
+        assert_eq!(count(""), Some(0));
+        assert_eq!(count("a,b\n\"\n\"\n"), Some(2));
+        for text in ["a", "\n", "a\n\n", "a\rb\n", "a\r\n", "a\n\"\n", "\"a\"\"\n"] {
+            assert_eq!(count(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_way_of_cutting_the_bytes_gives_the_same_rows() {
+        let text = "a,\"b\"\"\n\"\r\n\r\n\"\",x\"y\r,\"z\"";
+        let whole = rows(text).unwrap();
+        for first in 0..=text.len() {
+            for second in first..=text.len() {
+                let mut splitter = CsvSplitter::new(Delimiter::Comma, 0);
+                let (mut base, mut found) = (0, Vec::new());
+                for end in [first, second, text.len()] {
+                    loop {
+                        let bytes = &text.as_bytes()[base as usize..end];
+                        match splitter.next(base, bytes, end == text.len()) {
+                            Step::Record { start, end } => {
+                                found.push(&text[start as usize..end as usize]);
+                            }
+                            Step::More { keep, .. } => {
+                                base = keep;
+                                break;
+                            }
+                            Step::End => break,
+                            Step::Fault(fault) => panic!("{fault} at {}", fault.at),
+                        }
+                    }
+                }
+                assert_eq!(found, whole, "cut at {first} and {second}");
+            }
+        }
+    }
+}

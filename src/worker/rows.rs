@@ -1,0 +1,102 @@
+//! What a worker knows of rows: how those of the input are read, and what those of the
+//! output look like.
+
+use crate::protocol::Framing;
+use crate::records::Format;
+use crate::records::csv::{Delimiter, Header, NoRow, RowReader, RowWriter};
+
+use super::attempt::Broken;
+use super::output::Seen;
+
+/// The rows that a worker reads and writes.
+#[derive(Debug)]
+pub(super) struct Rows {
+    /// Columns of the output that the user has named.
+    columns: Option<Vec<String>>,
+    /// The output's delimiter, if it is rows.
+    to: Option<Delimiter>,
+    /// The format and the header that were learned last.
+    learned: Option<(Format, Vec<u8>)>,
+    /// Reads the input's rows, if it has rows.
+    pub reader: Option<RowReader>,
+    pub out: RowsOut,
+    /// The JSON text of the row that plugins see.
+    pub seen: String,
+}
+
+/// How rows are written.
+#[derive(Debug)]
+pub(super) struct RowsOut {
+    writer: Option<RowWriter>,
+    /// The places in the input's rows of the columns that the user has named.
+    picked: Option<Vec<usize>>,
+    /// A record in the making.
+    pub made: String,
+}
+
+impl Rows {
+    /// `columns` are those of the output that the user has named.
+    pub fn new(framing: Framing, columns: Option<Vec<String>>) -> Rows {
+        let to = match framing {
+            Framing::Rows(delimiter) => Some(delimiter),
+            Framing::Lines | Framing::Values | Framing::Elements | Framing::Text => None,
+        };
+        let writer = to.map(|delimiter| RowWriter::new(delimiter, columns.as_deref()));
+        let out = RowsOut { writer, picked: None, made: String::new() };
+        Rows { columns, to, learned: None, reader: None, out, seen: String::new() }
+    }
+
+    /// Learns how the input of a range is laid out. Mostly it is that of the one before.
+    pub fn learn(&mut self, format: Format, header: &[u8]) -> Result<(), Broken> {
+        let is_known = |(known, row): &(Format, Vec<u8>)| *known == format && row == header;
+        if self.learned.as_ref().is_some_and(is_known) {
+            return Ok(());
+        }
+        self.learned = Some((format, header.to_vec()));
+        let delimiter = format.delimiter();
+        let header = match delimiter {
+            Some(delimiter) if !header.is_empty() => Some(
+                Header::parse(header, delimiter)
+                    .map_err(|_| Broken::internal("a header is none"))?,
+            ),
+            _ => None,
+        };
+        let header = header.as_ref();
+        self.reader = delimiter.map(|delimiter| RowReader::new(delimiter, header));
+        self.out.picked = None;
+        let Some(to) = self.to else { return Ok(()) };
+        // Where the user has named none, all headers are the same.
+        let names = self.columns.as_deref().or(header.map(Header::names));
+        let writer = RowWriter::new(to, names);
+        if let (Some(header), Some(_)) = (header, &self.columns) {
+            self.out.picked = writer.places_in(header);
+        }
+        self.out.writer = Some(writer);
+        Ok(())
+    }
+}
+
+impl RowsOut {
+    /// Makes a row of what has come as a record and goes as it came.
+    pub fn convert(&mut self, seen: &Seen<'_>) -> Result<&str, NoRow> {
+        let RowsOut { writer, picked, made } = self;
+        let writer = writer.as_ref().ok_or(NoRow::NoFields)?;
+        match seen.format.delimiter() {
+            Some(from) => writer.rewrite((seen.record, from), picked.as_deref(), made)?,
+            None => writer.write(seen.record, made)?,
+        }
+        Ok(made)
+    }
+
+    /// Makes a row of what a plugin has made.
+    pub fn make(&mut self, text: &str) -> Result<&str, NoRow> {
+        let writer = self.writer.as_ref().ok_or(NoRow::NoFields)?;
+        writer.write(text, &mut self.made)?;
+        Ok(&self.made)
+    }
+
+    /// Whether a row of this input is one of the output as it is.
+    pub fn stays(&self, from: Option<Delimiter>, to: Delimiter) -> bool {
+        from == Some(to) && self.picked.is_none()
+    }
+}
