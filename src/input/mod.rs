@@ -7,6 +7,8 @@
 mod file;
 mod header;
 mod open;
+#[cfg(test)]
+mod properties;
 mod source;
 mod stream;
 

@@ -6,6 +6,8 @@ mod compact;
 pub(crate) mod csv;
 mod json;
 mod lines;
+#[cfg(test)]
+pub(crate) mod properties;
 mod reader;
 mod string;
 

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::input::{From, HeaderRules, Inputs, Needs};
-use crate::job::{FirstRow, Job, To};
+use crate::job::{FirstRow, Job, To, Wanted};
 use crate::protocol::Framing;
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -13,7 +13,8 @@ use super::answer::Results;
 /// The formats of a job.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Formats {
-    to: To,
+    /// The output is rows.
+    rows_go: bool,
     /// What comes of the records of a range, whose formats are known now.
     pub results: Results,
     /// Records of an input are rows.
@@ -39,14 +40,15 @@ impl Formats {
             From::Csv => To::Csv,
             From::Tsv => To::Tsv,
         });
-        check(job, &formats, to, results)?;
+        let rows_go = to.is_rows() && job.wanted == Wanted::Records;
+        check(job, &formats, rows_go, results)?;
         let converts = job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to));
         let results = match results {
             Results::Same if converts => Results::Converted,
             other => other,
         };
         let rows_come = formats.iter().any(|(_, from)| from.is_rows());
-        Ok(Formats { to, results, rows_come })
+        Ok(Formats { rows_go, results, rows_come })
     }
 
     /// What is done with headers.
@@ -54,7 +56,7 @@ impl Formats {
         let stays = matches!(self.results, Results::Same | Results::Converted);
         let needs = match &job.columns {
             Some(columns) if stays => Needs::Columns(columns.clone()),
-            None if self.to.is_rows() => Needs::Same,
+            None if self.rows_go => Needs::Same,
             _ => Needs::Nothing,
         };
         HeaderRules { first_row: job.first_row, needs }
@@ -72,14 +74,19 @@ fn converts(from: From, to: To) -> bool {
     }
 }
 
-fn check(job: &Job, formats: &[(String, From)], to: To, results: Results) -> Result<(), Error> {
+fn check(
+    job: &Job,
+    formats: &[(String, From)],
+    rows_go: bool,
+    results: Results,
+) -> Result<(), Error> {
     let usage = |text: String| Err(Error::Usage(text));
     let has_names = job.first_row == FirstRow::Header;
     let first_that = |is: fn(From) -> bool| {
         formats.iter().find(|(_, from)| is(*from)).map(|(name, _)| name.as_str())
     };
     let some_rows = first_that(From::is_rows);
-    if !to.is_rows() {
+    if !rows_go {
         if job.columns.is_some() {
             return usage(
                 "--columns says which columns CSV or TSV output has, and the output is neither \

@@ -1,0 +1,102 @@
+//! What holds for every input, cut by the real cutters: the records of its ranges, read as
+//! workers read them, are those of the input.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{Cut, CutRules, From, HeaderRules, Inputs, Needs, Source, start};
+use crate::job::{FirstRow, Input};
+use crate::records::properties::{Sample, samples};
+use crate::records::{Format, Item, RangeReader};
+
+/// Cuts the only input and gives the records of all ranges.
+fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64) -> Vec<String> {
+    let from = match sample.format {
+        Format::Ndjson => From::Ndjson,
+        Format::JsonSequence | Format::JsonArray => From::Json,
+        Format::Lines => From::Lines,
+        Format::Csv => From::Csv,
+        Format::Tsv => From::Tsv,
+    };
+    let rules = CutRules { from: Some(from), range_size, max_record: 1 << 20 };
+    let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
+    let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();
+    let mut found = Vec::new();
+    let mut at = 0;
+    let mut buffer = Vec::new();
+    for cut in cutter.cuts().unwrap() {
+        let (range, source) = match cut {
+            Cut::Begin { format, .. } => {
+                assert_eq!(format, sample.format);
+                continue;
+            }
+            Cut::Range { range, source } => (range, source),
+            other => panic!("{other:?}"),
+        };
+        assert!(at <= range.start && range.start < range.end, "{range:?} after {at}");
+        at = range.end;
+        let stretch = (range.start, range.end);
+        let mut reader = match (&source, file) {
+            (Source::Bytes(bytes), _) => {
+                RangeReader::from_memory(bytes, sample.format, range.start, 1 << 20)
+            }
+            (Source::File { .. }, Some(file)) => {
+                RangeReader::from_file(file, &mut buffer, sample.format, stretch, 1 << 20)
+            }
+            (Source::File { .. }, None) => panic!("a stream is no file"),
+        };
+        loop {
+            match reader.next().unwrap() {
+                Item::Record { bytes, .. } => found.push(sample.shown(bytes)),
+                Item::End => break,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    cutter.finished();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn ranges_of_a_file_hold_its_records(sample in samples(), range_size in 1..40u64) {
+        // What begins with `[` is an array, and an empty file is read like a stream.
+        prop_assume!(sample.format != Format::JsonSequence || !sample.text.trim_start().starts_with('['));
+        prop_assume!(!sample.text.is_empty());
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(sample.text.as_bytes()).unwrap();
+        let inputs = Inputs::open(&[Input::Path(file.path().to_owned())]).unwrap();
+        let found = records(&sample, inputs, Some(file.as_file()), range_size);
+        prop_assert_eq!(found, sample.records());
+    }
+
+    #[test]
+    fn ranges_of_a_stream_hold_its_records(
+        sample in samples(),
+        range_size in 1..40u64,
+        writes in proptest::collection::vec(1..10usize, 1..8),
+    ) {
+        prop_assume!(sample.format != Format::JsonSequence || !sample.text.trim_start().starts_with('['));
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+        let inputs = Inputs::open(&[Input::Path(path.into())]).unwrap();
+        drop(reader);
+        let text = sample.text.clone();
+        let wrote = std::thread::spawn(move || {
+            let (mut rest, mut writes) = (text.as_bytes(), writes.iter().cycle());
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(rest.len().min(*writes.next().unwrap()));
+                writer.write_all(now).unwrap();
+                rest = later;
+            }
+        });
+        let found = records(&sample, inputs, None, range_size);
+        wrote.join().unwrap();
+        prop_assert_eq!(found, sample.records());
+    }
+}
