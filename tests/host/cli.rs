@@ -82,7 +82,8 @@ fn values_that_make_no_sense_are_usage_errors() {
     wrong("--max-errors few", "a number (10) or a share (0.5%) is wanted");
     wrong("--max-errors nan%", "--max-errors");
     wrong("--from xml", "xml");
-    wrong("--to csv", "csv");
+    wrong("--to xml", "xml");
+    wrong("--to csv", "name them (--columns a,b,c)");
     wrong("--on-error ignore", "ignore");
     wrong("--quiet --verbose", "--verbose");
 }

@@ -103,7 +103,7 @@ fn an_array_comes_out_as_an_array_with_an_element_a_line() {
     let text = "\n [1,\"two\" ,\t{\"three\": 3}\n, null,[4 ]]  \n";
     let wanted = "[\n1,\n\"two\",\n{\"three\": 3},\nnull,\n[4 ]\n]\n";
     kept("data.json", text).exits(0).writes(wanted).account().holds(&[("record read", 5)]);
-    kept("data.txt", text).exits(0).writes(wanted);
+    kept("data.dat", text).exits(0).writes(wanted);
     kept_of_stdin("", text).exits(0).writes(wanted);
 }
 
