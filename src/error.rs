@@ -79,6 +79,24 @@ pub enum Error {
         /// What is wrong with it, as what follows its name in a sentence, and the remedy.
         why: String,
     },
+    /// A JSON text has no array where the records are to be.
+    #[error("{name} has no array at {pointer:?}: {why}")]
+    NoArray {
+        /// The input as the user named it.
+        name: String,
+        /// The JSON Pointer to where it should be.
+        pointer: String,
+        /// How far the pointer leads, and what stands there.
+        why: String,
+    },
+    /// The one record that is wanted does not exist.
+    #[error("{name} has no such record (--only): {why}")]
+    NoRecord {
+        /// The input as the user named it.
+        name: String,
+        /// What there is instead.
+        why: String,
+    },
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     WriteOutput(io::Error),

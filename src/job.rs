@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::input::From;
+use crate::input::{From, Only};
+use crate::records::Pointer;
 use crate::records::csv::{Delimiter, Header, check_names};
 use crate::sandbox::{Layers, Sandbox};
 
@@ -222,6 +223,9 @@ pub struct Job {
     pub(crate) inputs: Vec<Input>,
     pub(crate) output: Output,
     pub(crate) from: Option<From>,
+    pub(crate) records: Option<Pointer>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) only: Option<Only>,
     pub(crate) to: Option<To>,
     pub(crate) first_row: FirstRow,
     pub(crate) columns: Option<Columns>,
@@ -250,6 +254,9 @@ impl Job {
                 inputs: Vec::new(),
                 output: Output::Stdout,
                 from: None,
+                records: None,
+                limit: None,
+                only: None,
                 to: None,
                 first_row: FirstRow::Header,
                 columns: None,
@@ -370,6 +377,25 @@ impl JobBuilder {
     /// The format of every input; default: by its name and first bytes.
     pub fn from(mut self, from: From) -> Self {
         self.job.from = Some(from);
+        self
+    }
+
+    /// The records are the elements of the array at this place inside each JSON text;
+    /// default: what the format says. Of members with one name the first counts.
+    pub fn records(mut self, pointer: Pointer) -> Self {
+        self.job.records = Some(pointer);
+        self
+    }
+
+    /// Processes only so many records, the first of all inputs together; default: all.
+    pub fn limit(mut self, records: u64) -> Self {
+        self.job.limit = Some(records);
+        self
+    }
+
+    /// Processes only this record of the one input; default: all.
+    pub fn only(mut self, only: Only) -> Self {
+        self.job.only = Some(only);
         self
     }
 
@@ -494,6 +520,12 @@ impl JobBuilder {
         let usage = |text: &str| Err(Error::Usage(text.into()));
         if job.inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
             return usage("standard input (-) can be read only once");
+        }
+        if job.limit.is_some() && job.only.is_some() {
+            return usage("--limit and --only contradict each other");
+        }
+        if job.only == Some(Only::Number(0)) {
+            return usage("records count from 1 (--only)");
         }
         if !(1..=1024).contains(&job.workers) {
             return usage("the number of workers must be 1 to 1024 (--workers)");

@@ -54,12 +54,13 @@ mod worker_handle;
 pub use account::Account;
 pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
-pub use input::From;
+pub use input::{From, Only};
 pub use job::{
     Columns, Input, Isolation, Job, JobBuilder, MaxErrors, OnError, Order, Output, To,
     default_workers,
 };
 pub use range::{InputId, Range};
+pub use records::Pointer;
 pub use roles::init;
 pub use sandbox::{Finding, Layer, Layers, Sandbox, doctor};
 pub use supervisor::{JobFailed, run};

@@ -16,7 +16,7 @@ use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
 use host::{
     Columns, Error, From, Input, Isolation, Job, JobBuilder, Layer, Layers, MaxErrors, OnError,
-    Order, Output, Sandbox, To,
+    Only, Order, Output, Pointer, Sandbox, To,
 };
 
 /// A validated request.
@@ -95,6 +95,11 @@ struct Arguments {
     /// values one after another]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     from: Option<FromFormat>,
+
+    /// The records are the elements of the array at this place inside each JSON text:
+    /// /items, /data/0/rows. Of members with one name the first counts
+    #[arg(long, value_name = "POINTER", help_heading = "Formats")]
+    records: Option<Pointer>,
 
     /// How the output is laid out [default: as the first input]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
@@ -187,9 +192,19 @@ struct Arguments {
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',', help_heading = "Sandbox")]
     sandbox_require: Vec<Layer>,
 
-    /// Where lines that the plugin logs go: none, stderr or a file
-    #[arg(long, value_name = "none|stderr|FILE", default_value = "none", help_heading = "Looking")]
-    plugin_log: PathBuf,
+    /// Process only the first N records of all inputs together
+    #[arg(long, value_name = "N", conflicts_with = "only", help_heading = "Looking")]
+    limit: Option<u64>,
+
+    /// Process only one record, by its number from 1 or a byte in it (@OFFSET), as messages
+    /// name it, and show what the plugin says about it
+    #[arg(long, value_name = "RECORD|@OFFSET", help_heading = "Looking")]
+    only: Option<Only>,
+
+    /// Where lines that the plugin logs go: none, stderr or a file [default: none, with
+    /// --only stderr]
+    #[arg(long, value_name = "none|stderr|FILE", help_heading = "Looking")]
+    plugin_log: Option<PathBuf>,
 
     /// Show the plugin's own words about records, which may hold private data
     #[arg(long, help_heading = "Looking")]
@@ -472,6 +487,15 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             FromFormat::Tsv => From::Tsv,
         });
     }
+    if let Some(pointer) = arguments.records {
+        builder = builder.records(pointer);
+    }
+    if let Some(limit) = arguments.limit {
+        builder = builder.limit(limit);
+    }
+    if let Some(only) = arguments.only {
+        builder = builder.only(only);
+    }
     if let Some(to) = arguments.to {
         builder = builder.to(match to {
             ToFormat::Json => To::Json,
@@ -507,15 +531,18 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             return Err(Error::Usage(text.into()));
         }
     });
-    let plugin_log = match arguments.plugin_log.to_str() {
-        Some("none") => PluginLog::None,
-        Some("stderr") => PluginLog::Stderr,
-        _ => PluginLog::Path(arguments.plugin_log),
+    let plugin_log = match arguments.plugin_log {
+        None if arguments.only.is_some() => PluginLog::Stderr,
+        None => PluginLog::None,
+        Some(word) if word.as_os_str() == "none" => PluginLog::None,
+        Some(word) if word.as_os_str() == "stderr" => PluginLog::Stderr,
+        Some(path) => PluginLog::Path(path),
     };
     let looks = Looks {
         quiet: arguments.quiet,
         verbose: arguments.verbose,
-        show_records: arguments.show_records,
+        // Whoever asks for one record wants to know everything about it.
+        show_records: arguments.show_records || arguments.only.is_some(),
         plugin_log,
     };
     Ok(Request { job: builder.build()?, looks })

@@ -7,31 +7,36 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
+use super::pick::{Pick, Picker};
 use super::{
-    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, json_beginning, settled_format,
+    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, array, json_beginning,
+    settled_format,
 };
 use crate::error::Error;
 use crate::range::Range;
 use crate::records::csv::Header;
-use crate::records::{BOM, CHUNK, Format, Item, JsonSplitter, RangeReader, Splitter, Step};
+use crate::records::{BOM, CHUNK, Format, Item, RangeReader, Splitter, Step};
 
 pub(super) fn cut(
     opened: &Opened,
     (file, length, index): (&File, u64, u32),
     rules: &CutRules,
-    headers: &mut Headers,
+    (headers, picker): (&mut Headers, &mut Picker),
     out: &Out,
 ) -> Result<(), Stopped> {
     let cutter = FileCutter { opened, file, length, index, rules, out };
-    let Beginning { format, start } = cutter.beginning()?;
+    let Beginning { format, start, splitter } = cutter.beginning()?;
     let (header, start) = cutter.header(format, start, headers)?;
     out.send(Cut::Begin { format, header })?;
+    if picker.has_enough() {
+        return out.enough(opened, Some(start));
+    }
     match format {
-        Format::Ndjson | Format::Lines => cutter.lines(start),
-        Format::JsonArray => cutter.values(start, Splitter::Json(JsonSplitter::array(start))),
-        Format::JsonSequence | Format::Csv | Format::Tsv => {
-            cutter.values(start, Splitter::for_range(format, start))
+        Format::Ndjson | Format::Lines if !picker.is_choosy() => cutter.lines(start),
+        Format::Csv | Format::Tsv => {
+            cutter.follow(format, start, Splitter::for_range(format, start), picker)
         }
+        _ => cutter.follow(format, start, splitter, picker),
     }
 }
 
@@ -51,7 +56,15 @@ impl FileCutter<'_> {
         let read = self.read(&mut buffer[..length], 0)?;
         let mut at = if &buffer[..read] == BOM { BOM.len() as u64 } else { 0 };
         if let Some(format) = settled_format(self.opened, self.rules) {
-            return Ok(Beginning { format, start: at });
+            return Ok(Beginning::new(format, at));
+        }
+        if let Some(pointer) = &self.rules.records {
+            return array::find(pointer, at, self.opened, self.out, |at, seeker| {
+                let wanted = self.length.saturating_sub(at).min(CHUNK as u64) as usize;
+                let read = self.read(&mut buffer[..wanted], at)?;
+                let last = at + read as u64 >= self.length;
+                Ok(seeker.seek(at, &buffer[..read], last))
+            });
         }
         while at < self.length {
             let wanted = (self.length - at).min(CHUNK as u64) as usize;
@@ -61,7 +74,7 @@ impl FileCutter<'_> {
             }
             at += read as u64;
         }
-        Ok(Beginning { format: Format::JsonSequence, start: at })
+        Ok(Beginning::new(Format::JsonSequence, at))
     }
 
     /// Reads the header that stands at `start`, if there is one, and gives where it ends.
@@ -115,8 +128,14 @@ impl FileCutter<'_> {
         Ok(())
     }
 
-    /// Ranges of JSON values or rows, which are followed from the first to the last.
-    fn values(&self, mut start: u64, mut splitter: Splitter) -> Result<(), Stopped> {
+    /// Ranges of records that are followed from the first to the last.
+    fn follow(
+        &self,
+        format: Format,
+        mut start: u64,
+        mut splitter: Splitter,
+        picker: &mut Picker,
+    ) -> Result<(), Stopped> {
         let mut buffer = vec![0; CHUNK];
         let mut boundary = start;
         let mut base = start;
@@ -126,11 +145,25 @@ impl FileCutter<'_> {
             let last = base + read as u64 >= self.length;
             loop {
                 match splitter.next(base, &buffer[..read], last) {
-                    Step::Record { end, .. } => {
-                        boundary = end;
-                        if boundary - start >= self.rules.range_size {
-                            self.emit(start, boundary)?;
-                            start = boundary;
+                    Step::Record { start: first, end } => {
+                        boundary = format.behind(end, self.length);
+                        match picker.pick(first, end) {
+                            Pick::Take if end - start >= self.rules.range_size => {
+                                self.emit(start, boundary)?;
+                                start = boundary;
+                            }
+                            Pick::Take => {}
+                            Pick::PassOver => start = boundary,
+                            Pick::TakeLast => {
+                                if let Some(records) = picker.passed_over() {
+                                    self.out.send(Cut::PassedOver { records })?;
+                                }
+                                self.emit(start, end)?;
+                                let rest = splitter.next(base, &buffer[..read], last);
+                                let end = (rest != Step::End).then_some(end);
+                                return self.out.enough(self.opened, end);
+                            }
+                            Pick::Missing(why) => return self.out.no_record(self.opened, why),
                         }
                     }
                     // The bytes are not wanted here, only where records end.

@@ -4,9 +4,12 @@
 //! Cutting runs on a thread of its own ([`start`]) because reading may block. It
 //! ends when its receiver goes away, even while it waits for a stream.
 
+mod array;
+mod expand;
 mod file;
 mod header;
 mod open;
+mod pick;
 #[cfg(test)]
 mod properties;
 mod source;
@@ -22,11 +25,15 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::error::Error;
 use crate::range::{InputId, Range};
 use crate::records::csv::Header;
-use crate::records::{CHUNK, Fault, Format};
+use crate::records::{CHUNK, Fault, Format, JsonSplitter, Pointer, Splitter};
 
+pub(crate) use expand::{Named, expand};
 use header::Headers;
 pub(crate) use header::{HeaderRules, Needs};
 pub(crate) use open::{Identity, Inputs, Opened};
+pub use pick::Only;
+use pick::Picker;
+pub(crate) use pick::Wanted;
 
 /// Cuts that may wait to be taken.
 const QUEUE: usize = 4;
@@ -40,6 +47,11 @@ pub(crate) enum Cut {
     Range { range: Range, source: Source },
     /// A record of a stream that is longer than the limit and was not kept.
     TooLong { range: Range },
+    /// So many records of the input stand before what comes next and are not wanted.
+    PassedOver { records: u64 },
+    /// No more is wanted. Of this input everything from `end` on was not read, if there
+    /// is something; of those behind it nothing.
+    Enough { input: InputId, end: Option<u64> },
     /// The JSON text is broken here; there is no next record.
     Fault { input: InputId, fault: Fault },
     /// The input cannot be read on.
@@ -70,10 +82,13 @@ pub(crate) enum Source {
 }
 
 /// How inputs are to be cut.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CutRules {
     /// The format of every input, where the user said so.
     pub from: Option<From>,
+    /// Where in each JSON text the array stands that has the records.
+    pub records: Option<Arc<Pointer>>,
+    pub wanted: Wanted,
     /// A range is about this many bytes.
     pub range_size: u64,
     /// A longer record of a stream is not held in memory.
@@ -158,8 +173,9 @@ pub(crate) fn start(
         .spawn(move || {
             let out = Out { sender, buffers, stopped };
             let mut headers = Headers::new(headers);
+            let mut picker = Picker::new(rules.wanted);
             for opened in inputs.iter() {
-                if cut(opened, &rules, &mut headers, &out).is_err() {
+                if cut(opened, &rules, (&mut headers, &mut picker), &out).is_err() {
                     return;
                 }
             }
@@ -188,26 +204,58 @@ impl Out {
         self.send(Cut::Failed { error })?;
         Err(Stopped)
     }
-}
 
-fn cut(opened: &Opened, rules: &CutRules, headers: &mut Headers, out: &Out) -> Result<(), Stopped> {
-    match opened.kind() {
-        open::Kind::Regular { file, length, index } => {
-            file::cut(opened, (file, *length, *index), rules, headers, out)
-        }
-        open::Kind::Stream(file) => stream::cut(opened, file, rules, headers, out),
-        open::Kind::Later => match opened.open_again() {
-            Ok(file) => stream::cut(opened, &file, rules, headers, out),
-            Err(error) => out.fail(error),
-        },
+    /// No more is wanted; see [`Cut::Enough`].
+    fn enough<T>(&self, opened: &Opened, end: Option<u64>) -> Result<T, Stopped> {
+        self.send(Cut::Enough { input: opened.id(), end })?;
+        Err(Stopped)
+    }
+
+    /// The record that is wanted does not exist.
+    fn no_record<T>(&self, opened: &Opened, why: String) -> Result<T, Stopped> {
+        self.fail(Error::NoRecord { name: opened.name(), why })
     }
 }
 
-/// How an input begins: its format and where its first range starts.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+fn cut(
+    opened: &Opened,
+    rules: &CutRules,
+    (headers, picker): (&mut Headers, &mut Picker),
+    out: &Out,
+) -> Result<(), Stopped> {
+    let looks = (headers, &mut *picker);
+    match opened.kind() {
+        open::Kind::Regular { file, length, index } => {
+            file::cut(opened, (file, *length, *index), rules, looks, out)
+        }
+        open::Kind::Stream(file) => stream::cut(opened, file, rules, looks, out),
+        open::Kind::Later { .. } => match opened.open_again() {
+            Ok(file) => stream::cut(opened, &file, rules, looks, out),
+            Err(error) => out.fail(error),
+        },
+    }?;
+    match picker.missing() {
+        Some(why) => out.no_record(opened, why),
+        None => Ok(()),
+    }
+}
+
+/// How an input begins: its format, where its first range starts, and how to go on there.
+#[derive(Debug)]
 struct Beginning {
     format: Format,
     start: u64,
+    splitter: Splitter,
+}
+
+impl Beginning {
+    fn new(format: Format, start: u64) -> Beginning {
+        let splitter = match format {
+            Format::JsonArray => Splitter::Json(JsonSplitter::array(start)),
+            format => Splitter::for_range(format, start),
+        };
+        Beginning { format, start, splitter }
+    }
 }
 
 /// The format of an input by the user's word or its name; none for JSON, which is one of
@@ -229,7 +277,7 @@ fn json_beginning(at: u64, bytes: &[u8]) -> Option<Beginning> {
     let first = bytes.iter().position(|byte| !space(byte))?;
     let start = at + first as u64;
     Some(match bytes[first] {
-        b'[' => Beginning { format: Format::JsonArray, start: start + 1 },
-        _ => Beginning { format: Format::JsonSequence, start },
+        b'[' => Beginning::new(Format::JsonArray, start + 1),
+        _ => Beginning::new(Format::JsonSequence, start),
     })
 }

@@ -7,14 +7,17 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use super::From;
+use super::expand::Named;
 use crate::compression::Compression;
 use crate::error::Error;
-use crate::job::Input;
+use crate::job::{Input, Job};
 use crate::range::InputId;
 
 /// Files that workers read by themselves; those beyond go through slots, so that
 /// any number of inputs fits the limits on descriptors.
 const MAX_INHERITED: usize = 64;
+/// Files that are read as streams and stay open from the beginning.
+const MAX_STREAMS: usize = 64;
 
 /// All inputs of a job, in the order given.
 #[derive(Debug)]
@@ -25,12 +28,14 @@ pub(crate) struct Inputs(Vec<Opened>);
 pub(crate) struct Opened {
     id: InputId,
     input: Input,
+    /// What it is called below the directory or glob that led to it.
+    below: PathBuf,
     kind: Kind,
     identity: Identity,
 }
 
 /// Which file something is, whatever its name.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
@@ -49,8 +54,9 @@ pub(super) enum Kind {
     Regular { file: File, length: u64, index: u32 },
     /// A pipe, a terminal, a device, a compressed file.
     Stream(File),
-    /// A file to be opened when its turn comes, and read like a stream.
-    Later,
+    /// A file to be opened when its turn comes, and read like a stream. Its length, if
+    /// its bytes are those that count.
+    Later { length: Option<u64> },
 }
 
 impl Inputs {
@@ -58,18 +64,44 @@ impl Inputs {
     ///
     /// # Errors
     /// The first input that is missing, unreadable or a directory.
-    pub fn open(inputs: &[Input]) -> Result<Inputs, Error> {
+    pub fn open(inputs: &[Named]) -> Result<Inputs, Error> {
         let mut opened = Vec::with_capacity(inputs.len());
-        let mut regular = 0;
-        for (place, input) in inputs.iter().enumerate() {
-            let (kind, identity) = open(input, &mut regular)?;
+        let mut held = Held::default();
+        for (place, Named { input, below }) in inputs.iter().enumerate() {
+            let (kind, identity) = open(input, &mut held)?;
             let id =
                 InputId(u32::try_from(place).map_err(|_| {
                     Error::Usage("more inputs than this program can number".into())
                 })?);
-            opened.push(Opened { id, input: input.clone(), kind, identity });
+            opened.push(Opened { id, input: input.clone(), below: below.clone(), kind, identity });
         }
         Ok(Inputs(opened))
+    }
+
+    /// Checks that the inputs are what the job's other parts are for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the input that is not.
+    pub fn check(&self, job: &Job) -> Result<(), Error> {
+        if job.records.is_some() {
+            let not_json = |opened: &&Opened| {
+                job.from.unwrap_or_else(|| opened.format_by_name()) != From::Json
+            };
+            if let Some(opened) = self.iter().find(not_json) {
+                return Err(Error::Usage(format!(
+                    "--records names an array inside a JSON text, and {} is no such text (--from \
+                     json says that it is)",
+                    opened.name()
+                )));
+            }
+        }
+        if job.only.is_some() && self.0.len() != 1 {
+            return Err(Error::Usage(format!(
+                "--only names a record of one input, and there are {}",
+                self.0.len()
+            )));
+        }
+        Ok(())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Opened> {
@@ -88,13 +120,19 @@ impl Inputs {
 
     /// Bytes of all inputs together; `None` if that of one is not known beforehand.
     pub fn total_bytes(&self) -> Option<u64> {
-        self.0
-            .iter()
-            .map(|opened| match opened.kind {
-                Kind::Regular { length, .. } => Some(length),
-                Kind::Stream(_) | Kind::Later => None,
-            })
-            .sum()
+        self.0.iter().map(Opened::bytes).sum()
+    }
+
+    /// Bytes of an input from an offset on, if it is not read to its end, and of all
+    /// inputs behind it; `None` if that of one is not known beforehand.
+    pub fn bytes_behind(&self, input: InputId, end: Option<u64>) -> Option<u64> {
+        let this = self.0.get(input.index())?;
+        let rest = match end {
+            Some(end) => this.bytes()?.saturating_sub(end),
+            None => 0,
+        };
+        let others: Option<u64> = self.0[input.index() + 1..].iter().map(Opened::bytes).sum();
+        Some(rest + others?)
     }
 
     /// The files that workers inherit, in the order of their indexes.
@@ -117,6 +155,15 @@ impl Opened {
 
     pub(super) fn kind(&self) -> &Kind {
         &self.kind
+    }
+
+    /// How long it is, if that is known beforehand.
+    fn bytes(&self) -> Option<u64> {
+        match self.kind {
+            Kind::Regular { length, .. } => Some(length),
+            Kind::Later { length } => length,
+            Kind::Stream(_) => None,
+        }
     }
 
     pub fn format_by_name(&self) -> From {
@@ -149,7 +196,25 @@ fn inner_extension(path: &Path) -> Option<&str> {
     inner.extension()?.to_str()
 }
 
-fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
+/// Files that stay open.
+#[derive(Default)]
+struct Held {
+    regular: u32,
+    streams: usize,
+}
+
+impl Held {
+    /// What to do with a file that is read like a stream.
+    fn stream(&mut self, file: File, length: Option<u64>) -> Kind {
+        if self.streams == MAX_STREAMS {
+            return Kind::Later { length };
+        }
+        self.streams += 1;
+        Kind::Stream(file)
+    }
+}
+
+fn open(input: &Input, held: &mut Held) -> Result<(Kind, Identity), Error> {
     let file = match input {
         Input::Path(path) => open_path(path)?,
         Input::Stdin => stdin()?,
@@ -159,28 +224,30 @@ fn open(input: &Input, regular: &mut u32) -> Result<(Kind, Identity), Error> {
     let identity = Identity::of(&metadata);
     let kind = metadata.file_type();
     if kind.is_dir() {
-        return Err(unreadable(io::Error::other(
-            "it is a directory; name the files in it (DIR/*.json)",
-        )));
+        return Err(unreadable(io::Error::other("it is a directory")));
     }
     // Files of /proc and the like say that they are empty and are not. Standard input
     // may be a file that somebody has read the beginning of.
     let begins_here = rustix::fs::tell(&file).is_ok_and(|at| at == 0);
-    if !kind.is_file() || metadata.len() == 0 || !begins_here {
+    if !kind.is_file() || !begins_here {
         return Ok((Kind::Stream(file), identity));
+    }
+    if metadata.len() == 0 {
+        return Ok((held.stream(file, None), identity));
     }
     // What is compressed has to be read from its beginning to its end.
     let mut first = [0; Compression::MAGIC];
     let read = file.read_at(&mut first, 0).map_err(unreadable)?;
     if Compression::of_bytes(&first[..read]).is_some() {
-        return Ok((Kind::Stream(file), identity));
+        return Ok((held.stream(file, None), identity));
     }
-    if *regular as usize == MAX_INHERITED {
-        return Ok((Kind::Later, identity));
+    let length = metadata.len();
+    if held.regular as usize == MAX_INHERITED {
+        return Ok((Kind::Later { length: Some(length) }, identity));
     }
-    let index = *regular;
-    *regular += 1;
-    Ok((Kind::Regular { file, length: metadata.len(), index }, identity))
+    let index = held.regular;
+    held.regular += 1;
+    Ok((Kind::Regular { file, length, index }, identity))
 }
 
 fn open_path(path: &Path) -> Result<File, Error> {

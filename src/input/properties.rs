@@ -3,14 +3,20 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{Cut, CutRules, From, HeaderRules, Inputs, Needs, Source, start};
+use super::{Cut, CutRules, From, HeaderRules, Inputs, Named, Needs, Source, Wanted, start};
 use crate::job::{FirstRow, Input};
 use crate::records::properties::{Sample, samples};
 use crate::records::{Format, Item, RangeReader};
+
+/// An input as it was found.
+fn named(path: &Path) -> Named {
+    Named { input: Input::Path(path.to_owned()), below: PathBuf::new() }
+}
 
 /// Cuts the only input and gives the records of all ranges.
 fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64) -> Vec<String> {
@@ -21,7 +27,13 @@ fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64
         Format::Csv => From::Csv,
         Format::Tsv => From::Tsv,
     };
-    let rules = CutRules { from: Some(from), range_size, max_record: 1 << 20 };
+    let rules = CutRules {
+        from: Some(from),
+        records: None,
+        wanted: Wanted::All,
+        range_size,
+        max_record: 1 << 20,
+    };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
     let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();
     let mut found = Vec::new();
@@ -70,7 +82,7 @@ proptest! {
         prop_assume!(!sample.text.is_empty());
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(sample.text.as_bytes()).unwrap();
-        let inputs = Inputs::open(&[Input::Path(file.path().to_owned())]).unwrap();
+        let inputs = Inputs::open(&[named(file.path())]).unwrap();
         let found = records(&sample, inputs, Some(file.as_file()), range_size);
         prop_assert_eq!(found, sample.records());
     }
@@ -84,7 +96,7 @@ proptest! {
         prop_assume!(sample.format != Format::JsonSequence || !sample.text.trim_start().starts_with('['));
         let (reader, mut writer) = std::io::pipe().unwrap();
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
-        let inputs = Inputs::open(&[Input::Path(path.into())]).unwrap();
+        let inputs = Inputs::open(&[named(path.as_ref())]).unwrap();
         drop(reader);
         let text = sample.text.clone();
         let wrote = std::thread::spawn(move || {

@@ -9,14 +9,16 @@ use std::time::{Duration, Instant};
 use memchr::memrchr;
 use rustix::pipe::fcntl_setpipe_size;
 
+use super::pick::{Pick, Picker};
 use super::source::Bytes;
 use super::{
-    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, json_beginning, settled_format,
+    Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, array, json_beginning,
+    settled_format,
 };
 use crate::error::Error;
 use crate::range::Range;
 use crate::records::csv::{Delimiter, Header};
-use crate::records::{BOM, Fault, Format, JsonSplitter, Splitter, Step};
+use crate::records::{BOM, CHUNK, Fault, Format, Seek, Splitter, Step};
 
 /// A stream that gives nothing for this long has its whole records passed on, so
 /// that a slow source does not wait for a range to fill.
@@ -28,7 +30,7 @@ pub(super) fn cut(
     opened: &Opened,
     file: &File,
     rules: &CutRules,
-    headers: &mut Headers,
+    (headers, picker): (&mut Headers, &mut Picker),
     out: &Out,
 ) -> Result<(), Stopped> {
     // Fewer and larger reads, where the stream is a pipe and the system allows it.
@@ -37,13 +39,14 @@ pub(super) fn cut(
         opened,
         source: Bytes::new(file, &out.stopped),
         rules,
+        picker,
         out,
         held: Vec::new(),
         base: 0,
         last: false,
         since: Instant::now(),
     };
-    let Beginning { format, start } = cutter.beginning()?;
+    let Beginning { format, start, splitter } = cutter.beginning()?;
     cutter.forget_before(start);
     let delimiter = format.delimiter().filter(|_| headers.are_there());
     let header = match delimiter {
@@ -52,12 +55,15 @@ pub(super) fn cut(
     };
     out.send(Cut::Begin { format, header })?;
     let start = cutter.base;
+    if cutter.picker.has_enough() {
+        return out.enough(opened, Some(start));
+    }
     cutter.cut(match format {
-        Format::Ndjson | Format::Lines => Boundaries::Lines(format),
-        Format::JsonArray => Boundaries::Values(Splitter::Json(JsonSplitter::array(start))),
-        Format::JsonSequence | Format::Csv | Format::Tsv => {
-            Boundaries::Values(Splitter::for_range(format, start))
+        Format::Ndjson | Format::Lines if !cutter.picker.is_choosy() => Boundaries::Lines(format),
+        Format::Csv | Format::Tsv => {
+            Boundaries::Records(format, Splitter::for_range(format, start))
         }
+        _ => Boundaries::Records(format, splitter),
     })
 }
 
@@ -65,14 +71,24 @@ pub(super) fn cut(
 enum Boundaries {
     /// After each newline; nothing has to be remembered.
     Lines(Format),
-    /// After each value or row, followed from the first to the last.
-    Values(Splitter),
+    /// After each record, followed from the first to the last.
+    Records(Format, Splitter),
+}
+
+/// What stands behind the whole records that are held.
+enum Behind {
+    /// Perhaps the beginning of another record, which is then here.
+    More {
+        from: u64,
+    },
+    Fault(Fault),
 }
 
 struct StreamCutter<'a> {
     opened: &'a Opened,
     source: Bytes<'a>,
     rules: &'a CutRules,
+    picker: &'a mut Picker,
     out: &'a Out,
     /// Bytes that are not cut off yet.
     held: Vec<u8>,
@@ -93,7 +109,18 @@ impl StreamCutter<'_> {
             self.forget_before(BOM.len() as u64);
         }
         if let Some(format) = settled_format(self.opened, self.rules) {
-            return Ok(Beginning { format, start: self.base });
+            return Ok(Beginning::new(format, self.base));
+        }
+        if let Some(pointer) = &self.rules.records {
+            let (start, opened, out) = (self.base, self.opened, self.out);
+            return array::find(pointer, start, opened, out, |at, seeker| {
+                self.forget_before(at);
+                let seek = seeker.seek(self.base, &self.held, self.last);
+                if matches!(seek, Seek::More { .. }) {
+                    self.read()?;
+                }
+                Ok(seek)
+            });
         }
         loop {
             if let Some(found) = json_beginning(self.base, &self.held) {
@@ -101,7 +128,7 @@ impl StreamCutter<'_> {
             }
             self.forget_before(self.base + self.held.len() as u64);
             if self.last {
-                return Ok(Beginning { format: Format::JsonSequence, start: self.base });
+                return Ok(Beginning::new(Format::JsonSequence, self.base));
             }
             self.read()?;
         }
@@ -151,15 +178,23 @@ impl StreamCutter<'_> {
         // Whole records are held up to here.
         let mut boundary = self.base;
         loop {
-            let fault = self.advance(&mut boundaries, &mut boundary)?;
-            if let Some(fault) = fault {
-                self.emit(boundary)?;
-                return self.out.send(Cut::Fault { input: self.opened.id(), fault });
-            }
+            let from = match self.advance(&mut boundaries, &mut boundary)? {
+                Behind::More { from } => from,
+                Behind::Fault(fault) => {
+                    self.emit(boundary)?;
+                    return self.out.send(Cut::Fault { input: self.opened.id(), fault });
+                }
+            };
             if self.last {
                 return self.emit(boundary);
             }
-            let unfinished = self.base + self.held.len() as u64 - boundary;
+            // What belongs to no record need not be held.
+            if from - boundary > CHUNK as u64 {
+                self.emit(boundary)?;
+                self.forget_before(from);
+                boundary = from;
+            }
+            let unfinished = self.base + self.held.len() as u64 - from;
             if unfinished > self.rules.max_record {
                 self.emit(boundary)?;
                 boundary = self.pass_over(&mut boundaries)?;
@@ -178,7 +213,7 @@ impl StreamCutter<'_> {
         &mut self,
         boundaries: &mut Boundaries,
         boundary: &mut u64,
-    ) -> Result<Option<Fault>, Stopped> {
+    ) -> Result<Behind, Stopped> {
         match boundaries {
             Boundaries::Lines(_) => {
                 let end = if self.last {
@@ -187,31 +222,64 @@ impl StreamCutter<'_> {
                     memrchr(b'\n', &self.held).map(|at| at + 1)
                 };
                 *boundary = self.base + end.unwrap_or(0) as u64;
-                if *boundary - self.base >= self.rules.range_size {
-                    self.emit(*boundary)?;
+                let from = *boundary;
+                if from - self.base >= self.rules.range_size {
+                    self.emit(from)?;
                 }
-                Ok(None)
+                Ok(Behind::More { from })
             }
-            Boundaries::Values(splitter) => loop {
+            Boundaries::Records(format, splitter) => loop {
                 match splitter.next(self.base, &self.held, self.last) {
-                    Step::Record { end, .. } => {
-                        *boundary = end;
-                        if end - self.base >= self.rules.range_size {
-                            self.emit(end)?;
+                    Step::Record { start, end } => {
+                        let behind = format.behind(end, self.base + self.held.len() as u64);
+                        let before = std::mem::replace(boundary, behind);
+                        match self.picker.pick(start, end) {
+                            Pick::Take if end - self.base >= self.rules.range_size => {
+                                self.emit(behind)?;
+                            }
+                            // What is passed over is dropped below, all at once.
+                            Pick::Take | Pick::PassOver => {}
+                            Pick::TakeLast => {
+                                self.pass_on(before)?;
+                                self.emit(end)?;
+                                let rest = splitter.next(self.base, &self.held, self.last);
+                                let end = (rest != Step::End).then_some(end);
+                                return self.out.enough(self.opened, end);
+                            }
+                            Pick::Missing(why) => return self.out.no_record(self.opened, why),
                         }
                     }
-                    Step::More { .. } | Step::End => return Ok(None),
-                    Step::Fault(fault) => return Ok(Some(fault)),
+                    step => {
+                        if self.picker.passed_over().is_some() {
+                            self.forget_before(*boundary);
+                        }
+                        return Ok(match step {
+                            Step::Fault(fault) => Behind::Fault(fault),
+                            Step::More { keep, .. } => Behind::More { from: keep },
+                            _ => Behind::More { from: self.base + self.held.len() as u64 },
+                        });
+                    }
                 }
             },
         }
     }
 
+    /// Drops what stands before the only record that is wanted, and says so.
+    fn pass_on(&mut self, before: u64) -> Result<(), Stopped> {
+        let Some(records) = self.picker.passed_over() else { return Ok(()) };
+        self.forget_before(before);
+        self.out.send(Cut::PassedOver { records })
+    }
+
     /// Drops the bytes of a record that is too long, up to its end; gives that.
     fn pass_over(&mut self, boundaries: &mut Boundaries) -> Result<u64, Stopped> {
-        let mut splitter = match boundaries {
-            Boundaries::Lines(format) => Splitter::for_range(*format, self.base),
-            Boundaries::Values(splitter) => splitter.clone(),
+        let mut lines;
+        let (format, splitter) = match boundaries {
+            Boundaries::Lines(format) => {
+                lines = Splitter::for_range(*format, self.base);
+                (*format, &mut lines)
+            }
+            Boundaries::Records(format, splitter) => (*format, splitter),
         };
         let (start, end) = loop {
             match splitter.next(self.base, &self.held, self.last) {
@@ -220,26 +288,26 @@ impl StreamCutter<'_> {
                     self.forget_before(seen);
                     self.read()?;
                 }
-                Step::End => break (self.base, self.base + self.held.len() as u64),
+                // A record has begun: this is not its end.
+                Step::End => return Ok(self.base),
                 Step::Fault(fault) => {
                     self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
                     return Err(Stopped);
                 }
             }
         };
-        self.forget_before(end);
-        if end - start > self.rules.max_record {
-            let range = Range { input: self.opened.id(), start, end };
-            self.out.send(Cut::TooLong { range })?;
-        }
-        match boundaries {
-            Boundaries::Values(outer) => *outer = splitter,
-            // Its newline would be a blank line, which is a record in plain text.
-            Boundaries::Lines(_) if self.held.first() == Some(&b'\n') => {
-                self.forget_before(end + 1);
+        let range = Range { input: self.opened.id(), start, end };
+        match self.picker.pick(start, end) {
+            Pick::Take => self.out.send(Cut::TooLong { range })?,
+            Pick::PassOver => {}
+            Pick::TakeLast => {
+                self.pass_on(end)?;
+                self.out.send(Cut::TooLong { range })?;
+                return self.out.enough(self.opened, Some(end));
             }
-            Boundaries::Lines(_) => {}
+            Pick::Missing(why) => return self.out.no_record(self.opened, why),
         }
+        self.forget_before(format.behind(end, self.base + self.held.len() as u64));
         Ok(self.base)
     }
 

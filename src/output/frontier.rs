@@ -22,6 +22,8 @@ pub(crate) enum Expected {
     Begin,
     Range(Range),
     TooLong(Range),
+    /// So many records that nothing is done with.
+    PassedOver(u64),
     Fault {
         input: InputId,
         fault: Fault,
@@ -68,6 +70,7 @@ pub(crate) enum Commit {
     Begin,
     Finished(Range, Finished),
     TooLong(Range),
+    PassedOver(u64),
     Fault { input: InputId, fault: Fault },
     Failed(Error),
 }
@@ -138,6 +141,7 @@ impl Frontier {
             Some(_) => self.expected.pop_front().map(|expected| match expected {
                 Expected::Begin => Commit::Begin,
                 Expected::TooLong(range) => Commit::TooLong(range),
+                Expected::PassedOver(records) => Commit::PassedOver(records),
                 Expected::Fault { input, fault } => Commit::Fault { input, fault },
                 Expected::Failed(error) => Commit::Failed(error),
                 // Excluded by the arm above.

@@ -5,4 +5,4 @@ mod sink;
 mod writer;
 
 pub(crate) use frontier::{Commit, Expected, Finished, Frontier};
-pub(crate) use sink::Sink;
+pub(crate) use sink::{Sink, partial_name};

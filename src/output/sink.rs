@@ -136,6 +136,21 @@ impl Sink {
     }
 }
 
+/// The file that is written to get this name: through a link, the one that it points to
+/// is replaced and the link stays.
+fn final_name(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The file that is written until an output of this name is whole.
+pub(crate) fn partial_name(path: &Path) -> io::Result<PathBuf> {
+    let path = final_name(path);
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let mut partial = OsString::from(name);
+    partial.push(".partial");
+    Ok(path.with_file_name(partial))
+}
+
 fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
     // A device or a pipe keeps its name and is written directly.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
@@ -144,12 +159,8 @@ fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(Path
     if path.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    // Through a link, the file that it points to is replaced and the link stays.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let mut partial_name = OsString::from(name);
-    partial_name.push(".partial");
-    let partial = path.with_file_name(partial_name);
+    let partial = partial_name(path)?;
+    let path = final_name(path);
     // Not truncated before it is locked: another run may be writing it.
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
     match file.try_lock() {

@@ -52,6 +52,8 @@ pub(crate) struct JsonSplitter {
     depth: usize,
     /// Only the bytes of one range are shown: their end is no end of the array.
     partial: bool,
+    /// The array stands inside a text: what follows its `]` is somebody else's business.
+    nested: bool,
 }
 
 impl JsonSplitter {
@@ -70,8 +72,20 @@ impl JsonSplitter {
         Self::new(start, Between::Resumed, true)
     }
 
+    /// An array inside a text, whose `[` stands just before `start`. Nothing behind its
+    /// `]` is looked at.
+    pub fn nested_array(start: u64) -> Self {
+        JsonSplitter { nested: true, ..Self::new(start, Between::First, false) }
+    }
+
+    /// The byte after the array's `]`, once that has been passed.
+    pub fn closed(&self) -> Option<u64> {
+        (self.between == Between::Closed).then_some(self.at)
+    }
+
     fn new(at: u64, between: Between, partial: bool) -> Self {
-        JsonSplitter { at, between, value: None, nest: Vec::new(), depth: 0, partial }
+        let nest = Vec::new();
+        JsonSplitter { at, between, value: None, nest, depth: 0, partial, nested: false }
     }
 
     pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
@@ -104,6 +118,7 @@ impl JsonSplitter {
     fn find_value(&mut self, base: u64, bytes: &[u8]) -> Result<bool, Fault> {
         while let Some(&byte) = bytes.get((self.at - base) as usize) {
             let between = match (byte, self.between) {
+                (_, Between::Closed) if self.nested => return Ok(false),
                 (b' ' | b'\t' | b'\r' | b'\n', same) => same,
                 (_, Between::Closed) => {
                     return self.fault(

@@ -4,20 +4,26 @@
 
 mod compact;
 pub(crate) mod csv;
+mod elements;
 mod json;
 mod lines;
+mod pointer;
 #[cfg(test)]
 pub(crate) mod properties;
 mod reader;
+mod seek;
 mod string;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use compact::{is_one_value, write_compact};
 use csv::{CsvSplitter, Delimiter};
+pub(crate) use elements::ElementsSplitter;
 pub(crate) use json::JsonSplitter;
 pub(crate) use lines::{BlankLines, LinesSplitter};
+pub use pointer::Pointer;
 pub(crate) use reader::{CHUNK, Item, RangeReader, ReadFailed};
+pub(crate) use seek::{Seek, Seeker};
 pub(crate) use string::push_string;
 
 /// The three bytes of a UTF-8 byte order mark, dropped where an input begins.
@@ -47,6 +53,16 @@ impl Format {
             Format::Csv => Some(Delimiter::Comma),
             Format::Tsv => Some(Delimiter::Tab),
             Format::Ndjson | Format::JsonSequence | Format::JsonArray | Format::Lines => None,
+        }
+    }
+
+    /// Where a range may begin behind a record that ends at `end`; nothing is known of
+    /// what stands behind `known`.
+    pub(crate) fn behind(self, end: u64, known: u64) -> u64 {
+        match self {
+            // The newline would be a blank line, which is a record there.
+            Format::Lines => known.min(end + 1),
+            _ => end,
         }
     }
 }
@@ -82,6 +98,8 @@ pub(crate) enum Splitter {
     Lines(LinesSplitter),
     Json(JsonSplitter),
     Csv(CsvSplitter),
+    /// An array inside a text, followed to the text's end.
+    Elements(Box<ElementsSplitter>),
 }
 
 impl Splitter {
@@ -105,6 +123,7 @@ impl Splitter {
             Splitter::Lines(splitter) => splitter.next(base, bytes, last),
             Splitter::Json(splitter) => splitter.next(base, bytes, last),
             Splitter::Csv(splitter) => splitter.next(base, bytes, last),
+            Splitter::Elements(splitter) => splitter.next(base, bytes, last),
         }
     }
 }

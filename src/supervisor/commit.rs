@@ -34,6 +34,8 @@ pub(super) struct Ledger {
     records: u64,
     /// Bytes of input that committed ranges cover.
     covered: u64,
+    /// Bytes of input that are not wanted, where that is known.
+    unwanted: Option<u64>,
 }
 
 impl Ledger {
@@ -48,6 +50,7 @@ impl Ledger {
             folds: results == Results::State,
             records: 0,
             covered: 0,
+            unwanted: None,
         })
     }
 
@@ -72,6 +75,12 @@ impl Ledger {
         self.framing.unwrap_or(Framing::Values)
     }
 
+    /// Learns that no more is wanted of the inputs: of this one from `end` on, if there
+    /// is something, and nothing of those behind it.
+    pub fn leave_unread(&mut self, input: InputId, end: Option<u64>) {
+        self.unwanted = self.inputs.bytes_behind(input, end);
+    }
+
     pub fn count_worker(&mut self) {
         self.account.workers += 1;
     }
@@ -90,6 +99,7 @@ impl Ledger {
         while let Some(commit) = frontier.next() {
             match commit {
                 Commit::Begin => self.records = 0,
+                Commit::PassedOver(records) => self.records += records,
                 Commit::Finished(range, finished) => {
                     self.finished(range, finished, on_error, events)?;
                 }
@@ -204,7 +214,7 @@ impl Ledger {
         self.account.output_bytes = self.sink.bytes();
         match end {
             Ok(()) => match self.sink.publish() {
-                Ok(()) => Ok(self.account),
+                Ok(()) => Ok(Account { unread_bytes: self.unwanted, ..self.account }),
                 Err(error) => {
                     let account = self.account;
                     Err(Box::new(JobFailed { error, account, partial: None }))

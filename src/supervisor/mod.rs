@@ -23,7 +23,7 @@ use crate::account::Account;
 use crate::compile::{self, Artifact};
 use crate::error::Error;
 use crate::event::Event;
-use crate::input::{self, Cut, Cutter, Inputs, Source};
+use crate::input::{self, Cut, Cutter, Inputs, Named, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
 use crate::job::{Input, InputsAre, Job, OnError};
 use crate::output::{Expected, Finished, Frontier};
@@ -86,10 +86,12 @@ impl std::error::Error for JobFailed {
 /// [`JobFailed`], with the account of what was done until then.
 pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
     let started = Instant::now();
+    let named = input::expand(&job.inputs, &job.output)?;
     let (inputs, states) = match job.inputs_are {
-        InputsAre::Records => (Inputs::open(&job.inputs)?, Vec::new()),
-        InputsAre::States => (Inputs::open(&[])?, read_states(job)?),
+        InputsAre::Records => (Inputs::open(&named)?, Vec::new()),
+        InputsAre::States => (Inputs::open(&[])?, read_states(job, &named)?),
     };
+    inputs.check(job)?;
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
     let artifacts = job
@@ -108,7 +110,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         // They have no format that the output could follow.
         ledger.begin(Format::Ndjson, None);
     }
-    let cutter = input::start(&inputs, plan.cut_rules, formats.headers(job))?;
+    let cutter = input::start(&inputs, plan.cut_rules.clone(), formats.headers(job))?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
         job,
@@ -171,13 +173,13 @@ struct Supervisor<'a> {
 }
 
 /// Reads the states that are to be merged.
-fn read_states(job: &Job) -> Result<Vec<Option<Vec<u8>>>, Error> {
-    let read = |input: &Input| match input {
+fn read_states(job: &Job, named: &[Named]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+    let read = |named: &Named| match &named.input {
         Input::Path(path) => state_file::read(path, job.limits.max_state),
         // The job was checked for that.
         Input::Stdin => Err(Error::Usage("the states to be merged have to be files".into())),
     };
-    job.inputs.iter().map(read).collect()
+    named.iter().map(read).collect()
 }
 
 impl Supervisor<'_> {
@@ -255,6 +257,8 @@ impl Supervisor<'_> {
                     let _ = self.spare.try_send(bytes);
                 }
             }
+            Cut::PassedOver { records } => self.frontier.expect(Expected::PassedOver(records)),
+            Cut::Enough { input, end } => self.ledger.leave_unread(input, end),
             Cut::TooLong { range } => self.frontier.expect(Expected::TooLong(range)),
             Cut::Fault { input, fault } => self.frontier.expect(Expected::Fault { input, fault }),
             Cut::Failed { error } => self.frontier.expect(Expected::Failed(error)),

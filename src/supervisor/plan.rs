@@ -4,11 +4,12 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::compile::Artifact;
 use crate::error::Error;
-use crate::input::{CutRules, Inputs};
-use crate::job::{InputsAre, Job, Wanted};
+use crate::input::{CutRules, Inputs, Wanted};
+use crate::job::{self, InputsAre, Job};
 use crate::protocol::{Layout, Operation, Setup, Setups};
 use crate::records::CHUNK;
 use crate::side_data::SideData;
@@ -35,7 +36,7 @@ const STATES: u64 = 8;
 const ROW_AS_JSON: u64 = 12;
 
 /// Sizes that follow from the job and its input.
-#[derive(Copy, Clone, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub workers: usize,
     /// How the inputs are to be cut.
@@ -65,7 +66,17 @@ impl Plan {
         // What a filter keeps is no longer than it was.
         let made = if results == Results::Same { 0 } else { job.limits.max_output };
         let max_state = job.limits.max_state;
-        let cut_rules = CutRules { from: job.from, range_size, max_record: record };
+        let cut_rules = CutRules {
+            from: job.from,
+            records: job.records.clone().map(Arc::new),
+            wanted: match (job.limit, job.only) {
+                (_, Some(only)) => Wanted::Only(only),
+                (Some(limit), None) => Wanted::First(limit),
+                (None, None) => Wanted::All,
+            },
+            range_size,
+            max_record: record,
+        };
         // All that is made of one record has to fit.
         let header = if formats.rows_come { record } else { 0 };
         let input = header + cut_rules.longest_range();
@@ -116,7 +127,7 @@ pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), 
             "the plugin {} is no reduce: only the states of a reduce can be merged",
             name(last)
         ))),
-        None if job.wanted == Wanted::State => Err(Error::Usage(format!(
+        None if job.wanted == job::Wanted::State => Err(Error::Usage(format!(
             "the plugin {} is no reduce: it has no state that could be written (--partial-state)",
             name(last)
         ))),

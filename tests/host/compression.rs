@@ -25,7 +25,7 @@ fn tool(command: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     Some(output.stdout)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     tool("gzip -c", bytes).unwrap()
 }
 

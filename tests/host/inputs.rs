@@ -126,13 +126,6 @@ fn the_same_input_may_be_named_twice() {
 }
 
 #[test]
-fn a_directory_is_refused_with_the_remedy() {
-    let scene = Scene::new();
-    std::fs::create_dir(scene.path("data")).unwrap();
-    refused(&scene, "data", "data", "it is a directory; name the files in it");
-}
-
-#[test]
 fn a_directory_on_stdin_is_refused() {
     let scene = Scene::new();
     let directory = File::open(scene.path(".")).unwrap();

@@ -66,6 +66,17 @@ impl Scene {
         self.bare().arg("--plugin").arg(plugin)
     }
 
+    /// The program with a plugin given as text, under a limit of the shell (`ulimit`).
+    pub fn limited(&self, limit: &str, plugin: &str) -> Host {
+        self.file("plugin.wat", plugin);
+        let Host { mut command, stdin } = self.bare();
+        let program = command.get_program().to_owned();
+        command = Command::new("sh");
+        command.current_dir(self.directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\"")).arg(program);
+        Host { command, stdin }.args("--plugin plugin.wat")
+    }
+
     /// The program without any argument.
     pub fn bare(&self) -> Host {
         self.host_in(self.directory.path())
