@@ -208,7 +208,8 @@ impl StreamCutter<'_> {
         }
     }
 
-    /// Moves `boundary` to the last record end held, emitting full ranges.
+    /// Moves `boundary` to the last record end held, emitting full ranges, and `begun` to
+    /// where the record behind it begins.
     fn advance(
         &mut self,
         boundaries: &mut Boundaries,

@@ -192,3 +192,20 @@ fn a_fault_inside_a_very_long_record_is_still_a_fault() {
     let ran = scene.host(&wat::keeps_all()).args(arguments).arg("data.json").run();
     ran.exits(1).writes("1\n").says("is broken at byte 2097155: a `}` stands where `]`");
 }
+
+#[test]
+fn what_stands_between_records_makes_none_of_them_longer() {
+    let space = " \n".repeat(300_000);
+    for (from, text, wanted) in [
+        ("--from json", format!("1{space}22{space}{space}3 4"), "1\n22\n3\n4\n"),
+        ("--from json", format!("[1{space},{space}22{space},3]"), "[\n1,\n22,\n3\n]\n"),
+        ("--from csv", format!("a\n1{0}22{0}3", "\r\n".repeat(300_000)), "a\n1\n22\n3\n"),
+    ] {
+        for workers in ["1", "3"] {
+            let scene = Scene::new();
+            let host =
+                scene.host(&wat::keeps_all()).args("--max-record 100 --workers").arg(workers);
+            host.args(from).stdin(&text).run().exits(0).writes(&wanted);
+        }
+    }
+}
