@@ -208,8 +208,7 @@ impl StreamCutter<'_> {
         }
     }
 
-    /// Moves `boundary` to the last record end held, emitting full ranges, and `begun` to
-    /// where the record behind it begins.
+    /// Moves `boundary` to the last record end held, emitting full ranges.
     fn advance(
         &mut self,
         boundaries: &mut Boundaries,

@@ -3,7 +3,7 @@
 
 use crate::protocol::Framing;
 use crate::records::Format;
-use crate::records::csv::{Delimiter, Header, NoRow, RowReader, RowWriter};
+use crate::records::csv::{Delimiter, Header, NoRow, Others, RowReader, RowWriter};
 
 use super::attempt::Broken;
 use super::output::Seen;
@@ -83,7 +83,7 @@ impl RowsOut {
         let writer = writer.as_ref().ok_or(NoRow::NoFields)?;
         match seen.format.delimiter() {
             Some(from) => writer.rewrite((seen.record, from), picked.as_deref(), made)?,
-            None => writer.write(seen.record, made)?,
+            None => writer.write(seen.record, Others::LeftOut, made)?,
         }
         Ok(made)
     }
@@ -91,7 +91,7 @@ impl RowsOut {
     /// Makes a row of what a plugin has made.
     pub fn make(&mut self, text: &str) -> Result<&str, NoRow> {
         let writer = self.writer.as_ref().ok_or(NoRow::NoFields)?;
-        writer.write(text, &mut self.made)?;
+        writer.write(text, Others::Refused, &mut self.made)?;
         Ok(&self.made)
     }
 

@@ -170,7 +170,7 @@ fn what_is_no_record_of_the_output_fails() {
             "is malformed",
             "JSON value",
         ),
-        (wat::keeps_all(), "--to csv --columns a", "{\"b\":1}", "became", "--columns says which"),
+        (wat::map(SAME), "--to csv --columns a", "{\"b\":1}", "became", "--columns says which"),
         (
             wat::keeps_all(),
             "--to csv --columns a",
@@ -281,4 +281,16 @@ fn a_converted_record_may_be_much_longer_than_it_was() {
         &controls,
     );
     ran.exits(1).says("more than --max-output allows");
+}
+
+#[test]
+fn columns_are_picked_from_objects_that_go_as_they_came() {
+    let scene = Scene::new();
+    scene.file("data.ndjson", "{\"a\":1,\"b\":\"x,y\",\"c\":[2]}\n{\"c\":null,\"d\":0}\n");
+    let host = scene.host(&wat::keeps_all()).args("data.ndjson --to csv --columns c,b");
+    host.run().exits(0).writes("c,b\n[2],\"x,y\"\n,\n");
+    // What a plugin has made is its own word.
+    let same = wat::map("(call $some (local.get $at) (local.get $length))");
+    let host = scene.host(&same).args("data.ndjson --to csv --columns c,b");
+    host.run().exits(1).says("member 1 of its object is no column of the output; --columns");
 }

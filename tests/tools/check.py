@@ -11,7 +11,7 @@ from standard input, and while its workers are killed.
 """
 
 import argparse
-import gzip
+import csv
 import json
 import os
 import signal
@@ -261,6 +261,42 @@ def cities(path, scratch):
     every_way("lookup, DuckDB", arguments, path, output, ["--from", "json"])
 
 
+def tables(path, scratch):
+    """Rows that DuckDB wrote, and rows of ours that Python and DuckDB read."""
+    table = scratch / "cities.csv"
+    duckdb.sql(f"COPY (SELECT * FROM read_json('{path}')) TO '{table}' (HEADER)")
+    rows = read_rows(table)
+    wanted = [rows[0]] + [row for row in rows[1:] if row[rows[0].index("country")] == "CH"]
+    arguments = plugin("cities")
+    output = run([*arguments, table])
+    kept = scratch / "kept.csv"
+    kept.write_bytes(output)
+    same("filter of rows, Python", read_rows(kept), wanted)
+    every_way("filter of rows, Python", arguments, table, output, ["--from", "csv"])
+
+    lines = run([*arguments, "--to", "ndjson", table])
+    same("rows to objects", values(lines), [dict(zip(wanted[0], row)) for row in wanted[1:]])
+    columns = ["--columns", "country,name", "--to", "tsv"]
+    every_way("objects to rows", [*plugin("cities"), *columns], path, run([*plugin("cities"), *columns, path]), ["--from", "json"])
+    picked = scratch / "picked.tsv"
+    picked.write_bytes(run([*plugin("cities"), *columns, path]))
+    ours = rows_of(f"SELECT * FROM read_csv('{picked}', delim='\t', header=true, all_varchar=true)")
+    theirs = rows_of(f"SELECT country, name FROM read_json('{path}') WHERE country = 'CH'")
+    same("rows that DuckDB reads", sorted(ours), sorted(theirs))
+    print("passed  rows to objects and objects to rows, DuckDB")
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+def lines_by_awk(path):
+    arguments = ["--plugin", str(ROOT / "plugins/longer/longer.wat"), "--from", "lines"]
+    awk = subprocess.run(["awk", "length > 640", path], check=True, stdout=subprocess.PIPE, env={"LC_ALL": "C", "PATH": os.environ["PATH"]})
+    every_way("filter of lines, awk", arguments, path, awk.stdout, [])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cities", type=Path, required=True)
@@ -269,6 +305,8 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         try:
             cities(chosen.cities, Path(scratch))
+            tables(chosen.cities, Path(scratch))
+            lines_by_awk(chosen.events)
             events(chosen.events, Path(scratch))
         except Mismatch as mismatch:
             sys.exit(f"FAILED  {mismatch}")

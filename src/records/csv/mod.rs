@@ -16,7 +16,7 @@ mod properties;
 pub(crate) use header::{Header, check_names};
 pub(crate) use read::RowReader;
 pub(crate) use splitter::{CsvSplitter, count_rows};
-pub(crate) use write::{NoRow, RowWriter, header_row};
+pub(crate) use write::{NoRow, Others, RowWriter, header_row};
 
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::fields::Fields;
-use super::{BadRow, CsvSplitter, Delimiter, Header, RowReader, RowWriter};
+use super::{BadRow, CsvSplitter, Delimiter, Header, Others, RowReader, RowWriter};
 use crate::records::Step;
 
 /// Text in which quotes, delimiters and row ends are frequent.
@@ -100,7 +100,7 @@ proptest! {
         let writer = RowWriter::new(delimiter, None);
         let (mut file, mut row) = (String::new(), String::new());
         for fields in &rows {
-            writer.write(&serde_json::to_string(fields).unwrap(), &mut row).unwrap();
+            writer.write(&serde_json::to_string(fields).unwrap(), Others::Refused, &mut row).unwrap();
             file.push_str(&row);
             file.push('\n');
         }
@@ -115,7 +115,7 @@ proptest! {
     ) {
         let (mut row, mut other) = (String::new(), String::new());
         let json = serde_json::to_string(&fields).unwrap();
-        RowWriter::new(from, None).write(&json, &mut row).unwrap();
+        RowWriter::new(from, None).write(&json, Others::Refused, &mut row).unwrap();
         RowWriter::new(to, None).rewrite((&row, from), None, &mut other).unwrap();
         prop_assert_eq!(reference(&other, to), vec![fields]);
     }

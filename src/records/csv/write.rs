@@ -40,6 +40,15 @@ pub(crate) enum NoRow {
     Row(#[from] BadRow),
 }
 
+/// What becomes of members that are no columns of the output.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Others {
+    /// They are left out: the user has picked columns of a record that goes as it came.
+    LeftOut,
+    /// They make it no row: a plugin's word would be lost.
+    Refused,
+}
+
 /// Writes rows of one layout.
 #[derive(Clone, Debug)]
 pub(crate) struct RowWriter {
@@ -64,10 +73,10 @@ impl RowWriter {
     }
 
     /// Replaces `out` by the row that a JSON object or array becomes.
-    pub fn write(&self, json: &str, out: &mut String) -> Result<(), NoRow> {
+    pub fn write(&self, json: &str, others: Others, out: &mut String) -> Result<(), NoRow> {
         out.clear();
         match json.trim_ascii_start().as_bytes().first() {
-            Some(b'{') => self.write_object(json, out)?,
+            Some(b'{') => self.write_object(json, others, out)?,
             Some(b'[') => self.write_array(json, out)?,
             _ if is_json(json) => return Err(NoRow::NoFields),
             _ => return Err(NoRow::NotJson),
@@ -111,7 +120,7 @@ impl RowWriter {
         names.iter().map(place).collect()
     }
 
-    fn write_object(&self, json: &str, out: &mut String) -> Result<(), NoRow> {
+    fn write_object(&self, json: &str, others: Others, out: &mut String) -> Result<(), NoRow> {
         let Members(members) = serde_json::from_str(json).map_err(|_| NoRow::NotJson)?;
         let columns = self.columns.as_ref().ok_or(NoRow::NoColumns)?;
         let mut cells = vec![None; columns.names.len()];
@@ -120,7 +129,11 @@ impl RowWriter {
             // Most objects have their members in the order of the columns.
             let column = match columns.names.get(place) {
                 Some(expected) if *expected == name.0 => place,
-                _ => *columns.places.get(&*name.0).ok_or(NoRow::NoColumn { member })?,
+                _ => match columns.places.get(&*name.0) {
+                    Some(column) => *column,
+                    None if others == Others::LeftOut => continue,
+                    None => return Err(NoRow::NoColumn { member }),
+                },
             };
             if cells[column].replace(value).is_some() {
                 return Err(NoRow::Twice { member });
@@ -278,7 +291,9 @@ mod tests {
         let names: Option<Vec<String>> =
             columns.map(|names| names.split(' ').map(str::to_owned).collect());
         let mut out = String::from("what was there");
-        RowWriter::new(Delimiter::Comma, names.as_deref()).write(json, &mut out).map(|()| out)
+        RowWriter::new(Delimiter::Comma, names.as_deref())
+            .write(json, Others::Refused, &mut out)
+            .map(|()| out)
     }
 
     #[test]
