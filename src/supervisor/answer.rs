@@ -249,6 +249,7 @@ mod tests {
     use crate::error::FailureKind;
     use crate::protocol::{Failure, Layout};
     use crate::range::Nonce;
+    use crate::records::csv::Delimiter;
     use crate::slots::WorkerSlot;
 
     const LAYOUT: Layout = Layout { input: 4096, output: 4096 };
@@ -346,6 +347,50 @@ mod tests {
         for (records, bytes) in [(0, 4), (2, 4), (1, 7), (3, 7), (4, 8), (u64::MAX, 7)] {
             assert!(made(records, bytes).is_err(), "{records} records in {bytes} bytes");
         }
+    }
+
+    /// Judges output of two used records, as many as it is said to have.
+    fn judge_output(rules: Rules, output: &[u8], output_records: u64) -> bool {
+        let slot = SupervisorSlot::new(LAYOUT).unwrap();
+        let [input, memory] = slot.files();
+        let mut theirs = WorkerSlot::map(input, memory, LAYOUT).unwrap();
+        theirs.parts(0).output[..output.len()].copy_from_slice(output);
+        let output_bytes = output.len() as u64;
+        let done = Done { used: 2, failed: 0, output_records, output_bytes, ..honest() };
+        accept(&done, &ATTEMPT, &slot, rules).is_ok()
+    }
+
+    #[test]
+    fn rows_are_counted_whatever_they_came_of() {
+        let framing = Framing::Rows(Delimiter::Comma);
+        for results in [Results::Same, Results::Converted, Results::Made] {
+            let rules = Rules { framing, results, ..RULES };
+            assert!(judge_output(rules, b"a\n\"\n\"\n", 2));
+            for forged in ["a\n\"\n", "a\n\n", "a\n", "a\nb\nc\n", "a\rb\nc\n", "a\r\nb\n"] {
+                assert!(!judge_output(rules, forged.as_bytes(), 2), "{forged:?} of {results:?}");
+            }
+        }
+        let rules = Rules { framing, results: Results::Made, ..RULES };
+        assert!(judge_output(rules, b"a\nb\nc\n", 3));
+    }
+
+    #[test]
+    fn converted_records_are_as_many_as_were_used_and_of_any_length() {
+        let rules = Rules { results: Results::Converted, ..RULES };
+        let long = format!("{}\nb\n", "a".repeat(1000));
+        assert!(judge_output(rules, long.as_bytes(), 2));
+        assert!(!judge_output(Rules { results: Results::Same, ..RULES }, long.as_bytes(), 2));
+        assert!(!judge_output(rules, b"a\nb\nc\n", 3));
+        assert!(!judge_output(rules, b"a\n\n", 2), "a record of JSON has a byte");
+        assert!(!judge_output(rules, b"abc\n", 2));
+    }
+
+    #[test]
+    fn lines_of_text_may_be_blank() {
+        let rules = Rules { framing: Framing::Text, results: Results::Made, ..RULES };
+        assert!(judge_output(rules, b"\n\n", 2));
+        assert!(!judge_output(rules, b"\n\n", 3));
+        assert!(!judge_output(rules, b"\n", 2));
     }
 
     #[test]

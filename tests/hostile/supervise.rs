@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use host::{Event, Job, MaxErrors, OnError, Output, Sandbox};
+use host::{Event, From, Job, MaxErrors, OnError, Output, Sandbox};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,11 @@ pub fn main(arguments: &[&str]) -> ExitCode {
     let job = match &attack {
         Some(attack) => job.timeout(Duration::from_millis(attack.timeout)),
         None => job,
+    };
+    let job = match &attack {
+        // There is no tab in the input: each line is a row of one field.
+        Some(attack) if attack.rows => job.from(From::Tsv).no_header(),
+        _ => job,
     };
     let job = match attack.as_ref().map(|attack| attack.by) {
         // What is attacked here is what stands if the sandbox falls.

@@ -142,8 +142,9 @@ pub enum Response {
     Fatal { what: u8, text: String },
 }
 
-/// `framing` of `Start`: a record on each line.
-const LINES: u8 = 0;
+/// `framing` of `Start`: a record on each line; rows, whose delimiter follows and is of no
+/// interest here.
+const FRAMINGS: [u8; 2] = [0, 4];
 
 /// `what` of `Response::Fatal`: anything that is nobody else's fault.
 pub const INTERNAL: u8 = 6;
@@ -218,7 +219,10 @@ impl Greeted {
     pub fn come_online(&self) -> Result<()> {
         let Request::Start(start) = self.requests.recv()? else { bail!("no `Start` came") };
         ensure!(self.layout.output > 0, "the slots have no room for output");
-        ensure!(start.framing == LINES, "output is framed in a way that is not known here");
+        ensure!(
+            FRAMINGS.contains(&start.framing),
+            "output is framed in a way that is not known here"
+        );
         self.wire.say(&Response::Online)
     }
 

@@ -25,7 +25,7 @@ use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
 use super::{Attack, By, Outcome, Who};
 use crate::wire::{
     self, Done, End, Greeted, INTERNAL, Piece, Process, Request, Response, Wire, honest_answer,
-    packet, packet_with, write_progress, write_text,
+    packet, packet_with, write_output, write_progress, write_text,
 };
 
 const HEADERS: &str = "it sent a packet with wrong headers";
@@ -162,6 +162,12 @@ pub const ATTACKS: &[Attack] = &[
         |guard| lie(guard, |done| done.output_bytes -= 1),
         Replaced("its output does not end where a record ends"),
     ),
+    attack(
+        "quote-left-open",
+        quote_left_open,
+        Replaced("its output does not have the records that it counted"),
+    )
+    .rows(),
     attack(
         "more-text-than-memory",
         |guard| lie(guard, |done| done.text_bytes = u32::MAX),
@@ -468,6 +474,17 @@ fn no_progress(guard: &str) -> Result<()> {
     silence()
 }
 
+/// Rows behind which, in the output, all that others have written would be one field.
+fn quote_left_open(guard: &str) -> Result<()> {
+    let (greeted, process) = range(guard)?;
+    let honest = honest_answer(&process)?;
+    write_output(process.slot, 0, b"\"x\n")?;
+    let dropped = honest.used + honest.dropped - 1;
+    let done = Done { used: 1, dropped, output_records: 1, output_bytes: 3, ..honest };
+    greeted.wire.say(&Response::Done(done))?;
+    silence()
+}
+
 fn rubbish_in_text(guard: &str) -> Result<()> {
     let (greeted, process) = range(guard)?;
     // A failure that begins with a number of more than 64 bits.
@@ -550,7 +567,7 @@ impl Meddler {
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             for byte in [*b"\n", *b"x"].into_iter().cycle() {
-                if stopped.load(Ordering::Relaxed) || wire::write_output(slot, at, &byte).is_err() {
+                if stopped.load(Ordering::Relaxed) || write_output(slot, at, &byte).is_err() {
                     break;
                 }
             }

@@ -94,12 +94,14 @@ pub struct Attack {
     pub waits: bool,
     /// Memory that the whole run may have, in MiB, where a control group can be had.
     pub machine: Option<u64>,
+    /// What its input and output hold are rows.
+    pub rows: bool,
 }
 
 impl Attack {
     const fn new(name: &'static str, by: By, outcome: Outcome) -> Attack {
         let name = Cow::Borrowed(name);
-        Attack { name, by, outcome, timeout: 10_000, waits: false, machine: None }
+        Attack { name, by, outcome, timeout: 10_000, waits: false, machine: None, rows: false }
     }
 
     /// The same by other processes.
@@ -125,9 +127,15 @@ impl Attack {
         self
     }
 
+    /// The same where all is rows, under a plugin that keeps them all.
+    const fn rows(mut self) -> Attack {
+        self.rows = true;
+        self
+    }
+
     /// Whether the input has marked records.
     pub fn is_marked(&self) -> bool {
-        matches!(self.by, By::Plugin(_) | By::Outside(Outside { plugin: Some(_), .. }))
+        self.rows || matches!(self.by, By::Plugin(_) | By::Outside(Outside { plugin: Some(_), .. }))
     }
 
     /// The text of the plugin, where it is not the usual one.
@@ -135,6 +143,7 @@ impl Attack {
         match self.by {
             By::Plugin(text) | By::Outside(Outside { plugin: Some(text), .. }) => Some(text()),
             By::Artifact(_) => Some(artifact::plugin()),
+            By::Process(..) if self.rows => Some(plugin::keeps_all()),
             By::Process(..) | By::Native(..) | By::Outside(_) => None,
         }
     }
