@@ -290,3 +290,43 @@ fn a_reduce_can_be_a_component() {
     let ran = host.run();
     ran.exits(4).writes(&text).account().holds(&[("kept", 3000), ("rejected", 1), ("trap", 1)]);
 }
+
+#[test]
+fn a_batch_comes_before_it_and_a_trap_in_the_middle_of_one_loses_nothing() {
+    let scene = Scene::new();
+    scene.file("batch.wat", wat::batch()).file("reduce.wat", wat::reduce());
+    // To the batch `?` is like any other byte; the reduce traps at it.
+    scene.file("batch.wat", wat::batch().replace("(i32.const 63)", "(i32.const 0)"));
+    let text = numbers(2000).replace("00100\n", "0010?\n").replace("01500\n", "0150!\n");
+    scene.file("data.ndjson", &text);
+    for arguments in ["--workers 1", "--workers 3 --range-size 700"] {
+        let host = scene.bare().args("--plugin batch.wat --plugin reduce.wat data.ndjson");
+        let ran = host.args("--on-error skip").args(arguments).run();
+        let good = numbers(2000).replace("00100\n", "").replace("01500\n", "");
+        let wanted: String = good.lines().map(|line| format!("{line}\n{line}\n")).collect();
+        ran.exits(4).writes(wanted).account().holds(&[
+            ("kept", 1998),
+            ("trap", 1),
+            ("rejected", 1),
+        ]);
+    }
+}
+
+#[test]
+fn what_it_logs_at_its_state_is_heard() {
+    let say = |at: u32| format!("(call $log (i32.const 1) (i32.const {at}) (i32.const 4))");
+    let plugin = wat::reduce_with(&say(200), &say(204), &say(208)).replacen(
+        "(module",
+        r#"(module (import "host:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
+        1,
+    );
+    let words = r#"(data (i32.const 200) "takemrgefnsh") (global $heap"#;
+    let plugin = plugin.replacen("(global $heap", words, 1);
+    let scene = Scene::new();
+    scene.file("data.ndjson", numbers(100));
+    let host = scene.host(&plugin).args("data.ndjson --range-size 150 --plugin-log stderr");
+    let ran = host.args("--workers 2").run();
+    ran.exits(0).writes(numbers(100));
+    let heard = |word: &str| ran.stderr.matches(&format!("plugin warn: {word}")).count();
+    assert_eq!([heard("take"), heard("mrge"), heard("fnsh")], [4, 3, 1], "{}", ran.stderr);
+}
