@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::error::{Error, Grouped};
 use crate::input::{From, Only};
 use crate::records::Pointer;
 use crate::records::csv::{Delimiter, Header, check_names};
@@ -19,7 +19,8 @@ use crate::sandbox::{Layers, Sandbox};
 pub enum Input {
     /// Standard input; `-` on the command line.
     Stdin,
-    /// A file, pipe or device.
+    /// A file, pipe or device; a directory, which means the files below it; or, where
+    /// nothing has this name, a glob.
     Path(PathBuf),
 }
 
@@ -39,6 +40,9 @@ pub enum Output {
     Stdout,
     /// A file, which appears under its name only when the job is whole.
     Path(PathBuf),
+    /// A directory, in which each input has a file of its own: named as the input is
+    /// below the directory or glob that led to it, or as its file.
+    Directory(PathBuf),
 }
 
 /// Formats that the output can have.
@@ -296,6 +300,16 @@ impl Job {
         names.join(", ")
     }
 
+    /// Which records are processed, in words for people; nothing where all are.
+    pub fn selection(&self) -> Option<String> {
+        let limit = |records| format!("the first {} of all inputs together", Grouped(records));
+        let only = |only| match only {
+            Only::Number(number) => format!("record {}", Grouped(number)),
+            Only::Offset(offset) => format!("the record with byte {}", Grouped(offset)),
+        };
+        self.only.map(only).or(self.limit.map(limit))
+    }
+
     /// Where the output goes.
     pub fn output(&self) -> &Output {
         &self.output
@@ -520,6 +534,17 @@ impl JobBuilder {
         let usage = |text: &str| Err(Error::Usage(text.into()));
         if job.inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
             return usage("standard input (-) can be read only once");
+        }
+        if let Output::Directory(_) = job.output {
+            if job.inputs.contains(&Input::Stdin) {
+                return usage("standard input has no name below a directory (--output-dir)");
+            }
+            if job.order == Order::Any {
+                return usage("each input has its own output only in order (--output-dir)");
+            }
+            if job.inputs_are == InputsAre::States {
+                return usage("states are merged into one output");
+            }
         }
         if job.limit.is_some() && job.only.is_some() {
             return usage("--limit and --only contradict each other");

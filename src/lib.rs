@@ -56,13 +56,13 @@ pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::{From, Only};
 pub use job::{
-    Columns, Input, Isolation, Job, JobBuilder, MaxErrors, OnError, Order, Output, To,
+    Columns, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order, Output, To,
     default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;
 pub use roles::init;
 pub use sandbox::{Finding, Layer, Layers, Sandbox, doctor};
-pub use supervisor::{JobFailed, run};
+pub use supervisor::{ExplainedInput, ExplainedPlugin, Explanation, JobFailed, explain, run};
 pub use text::printable;
 pub use worker_handle::Exit;

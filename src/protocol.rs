@@ -79,6 +79,7 @@ pub(crate) struct Start {
     pub setups: u64,
     pub after_failure: AfterFailure,
     pub isolation: Isolation,
+    /// How what comes of states is set apart.
     pub framing: Framing,
 }
 
@@ -179,6 +180,8 @@ pub(crate) struct Process {
     pub header: u64,
     pub mode: Mode,
     pub batches: Batches,
+    /// How what comes of the records is set apart.
+    pub framing: Framing,
 }
 
 /// Whether plugins that take many records at once get them so.

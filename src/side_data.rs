@@ -2,9 +2,11 @@
 //! file and seals it, so that it cannot change while the job runs; workers map it, so
 //! that it is there once for all of them.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use crate::error::Error;
 use crate::job::Job;
@@ -37,6 +39,28 @@ impl SideData {
     }
 }
 
+impl SideData {
+    /// The files that the job names and their sizes in bytes, without copying them.
+    ///
+    /// # Errors
+    /// As [`SideData::copy`].
+    pub fn sizes(job: &Job) -> Result<BTreeMap<String, (PathBuf, u64)>, Error> {
+        let mut room = job.limits.max_data;
+        let mut sizes = BTreeMap::new();
+        for (name, path) in &job.data {
+            let wrong = |source| Error::Input { name: path.display().to_string(), source };
+            let length = open(path).and_then(|file| file.metadata()).map_err(wrong)?.len();
+            room = room.checked_sub(length).ok_or_else(|| wrong(too_large()))?;
+            sizes.insert(name.clone(), (path.clone(), length));
+        }
+        Ok(sizes)
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("all side data together is more than --max-data allows")
+}
+
 struct Copied {
     file: OwnedFd,
     /// In bytes.
@@ -56,7 +80,7 @@ fn copy(from: &mut File, room: u64) -> io::Result<Copied> {
     let mut to = File::from(file.try_clone()?);
     let length = io::copy(&mut from.take(room.saturating_add(1)), &mut to)?;
     if length > room {
-        return Err(io::Error::other("all side data together is more than --max-data allows"));
+        return Err(too_large());
     }
     // As long as it could be written through this, it would not be sealed.
     drop(to);

@@ -2,6 +2,7 @@
 //! than this room is settled.
 
 pub mod doctor;
+mod dry_run;
 mod merge;
 pub mod report;
 
@@ -82,13 +83,19 @@ struct Arguments {
     isolate: IsolationChoice,
 
     /// Files to read, in this order; `-` is standard input, which is read if none is
-    /// named
+    /// named. A directory means all files below it that are not hidden, in the order of
+    /// their names; a name that no file has may be a glob (`**/*.json`, quoted)
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 
     /// Write to FILE, which appears when the job is whole [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Write a file of its own for each input to DIR, which is made if need be: named as the
+    /// input is below the directory or glob that led to it, or as its file
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "unordered"])]
+    output_dir: Option<PathBuf>,
 
     /// How the input is laid out [default: ndjson for names in .ndjson and .jsonl, lines for
     /// .txt, csv for .csv, tsv for .tsv, otherwise json: an array if it starts with `[`, or
@@ -200,6 +207,11 @@ struct Arguments {
     /// name it, and show what the plugin says about it
     #[arg(long, value_name = "RECORD|@OFFSET", help_heading = "Looking")]
     only: Option<Only>,
+
+    /// Tell what would be done, and do nothing: inputs are looked at, plugins compiled, the
+    /// output checked
+    #[arg(long, help_heading = "Looking")]
+    dry_run: bool,
 
     /// Where lines that the plugin logs go: none, stderr or a file [default: none, with
     /// --only stderr]
@@ -368,8 +380,14 @@ pub fn request() -> Result<Request, ExitCode> {
     match std::env::args_os().nth(1) {
         Some(first) if first == "doctor" => Err(doctor::run()),
         Some(first) if first == "merge" => merge::request(std::env::args_os().skip(1)),
-        _ => settle(parse::<Arguments>(std::env::args_os())?, InputsAre::Records)
-            .map_err(|error| report::refuse(&error)),
+        _ => {
+            let arguments = parse::<Arguments>(std::env::args_os())?;
+            let dry_run = arguments.dry_run;
+            match settle(arguments, InputsAre::Records) {
+                Ok(request) if dry_run => Err(dry_run::run(&request.job)),
+                settled => settled.map_err(|error| report::refuse(&error)),
+            }
+        }
     }
 }
 
@@ -456,7 +474,8 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             OnErrorChoice::Skip => OnError::Skip,
         })
         .order(if arguments.unordered { Order::Any } else { Order::Input });
-    if arguments.inputs.is_empty() && std::io::stdin().is_terminal() && !arguments.quiet {
+    let reads = !arguments.quiet && !arguments.dry_run;
+    if arguments.inputs.is_empty() && std::io::stdin().is_terminal() && reads {
         report::note("reading records from the terminal; Ctrl-D ends them");
     }
     for input in arguments.inputs {
@@ -477,6 +496,9 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     }
     if let Some(path) = arguments.output {
         builder = builder.output(Output::Path(path));
+    }
+    if let Some(path) = arguments.output_dir {
+        builder = builder.output(Output::Directory(path));
     }
     if let Some(from) = arguments.from {
         builder = builder.from(match from {

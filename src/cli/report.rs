@@ -177,6 +177,12 @@ impl Reporter {
             let partial = printable(&partial.display().to_string());
             eprintln!("  {what} is in {partial}");
         }
+        if let Output::Directory(directory) = job.output()
+            && failed.whole > 0
+        {
+            let (whole, directory) = (count(failed.whole as u64, "output"), directory.display());
+            eprintln!("  before it, {whole} in {} became whole", printable(&directory.to_string()));
+        }
         if let Output::Path(path) = job.output()
             && code == 1
             && path.exists()

@@ -66,6 +66,7 @@ fn own_files(output: &Output) -> Vec<Identity> {
             let partial = partial_name(path);
             vec![path.metadata().ok(), partial.ok().and_then(|partial| partial.metadata().ok())]
         }
+        Output::Directory(path) => vec![path.metadata().ok()],
     };
     metadata.iter().flatten().map(Identity::of).collect()
 }

@@ -27,7 +27,7 @@ pub(super) fn cut(
     let cutter = FileCutter { opened, file, length, index, rules, out };
     let Beginning { format, start, splitter } = cutter.beginning()?;
     let (header, start) = cutter.header(format, start, headers)?;
-    out.send(Cut::Begin { format, header })?;
+    out.send(Cut::Begin { input: opened.id(), format, header })?;
     if picker.has_enough() {
         return out.enough(opened, Some(start));
     }
@@ -158,9 +158,9 @@ impl FileCutter<'_> {
                                 if let Some(records) = picker.passed_over() {
                                     self.out.send(Cut::PassedOver { records })?;
                                 }
-                                self.emit(start, end)?;
+                                self.emit(start, boundary)?;
                                 let rest = splitter.next(base, &buffer[..read], last);
-                                let end = (rest != Step::End).then_some(end);
+                                let end = (rest != Step::End).then_some(boundary);
                                 return self.out.enough(self.opened, end);
                             }
                             Pick::Missing(why) => return self.out.no_record(self.opened, why),

@@ -8,6 +8,7 @@ mod array;
 mod expand;
 mod file;
 mod header;
+mod look;
 mod open;
 mod pick;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::records::{CHUNK, Fault, Format, JsonSplitter, Pointer, Splitter};
 pub(crate) use expand::{Named, expand};
 use header::Headers;
 pub(crate) use header::{HeaderRules, Needs};
+pub(crate) use look::Layout;
 pub(crate) use open::{Identity, Inputs, Opened};
 pub use pick::Only;
 use pick::Picker;
@@ -42,7 +44,7 @@ const QUEUE: usize = 4;
 #[derive(Debug)]
 pub(crate) enum Cut {
     /// An input begins and is laid out like this, with this header if it has one.
-    Begin { format: Format, header: Option<Arc<Header>> },
+    Begin { input: InputId, format: Format, header: Option<Arc<Header>> },
     /// A stretch of whole records.
     Range { range: Range, source: Source },
     /// A record of a stream that is longer than the limit and was not kept.

@@ -65,10 +65,26 @@ impl Inputs {
     /// # Errors
     /// The first input that is missing, unreadable or a directory.
     pub fn open(inputs: &[Named]) -> Result<Inputs, Error> {
+        Inputs::open_all(inputs, Streams::Opened)
+    }
+
+    /// Opens only what can be opened again. Opening a named pipe would wait for its
+    /// writer, and closing it would take that by surprise.
+    ///
+    /// # Errors
+    /// As [`Inputs::open`].
+    pub fn look(inputs: &[Named]) -> Result<Inputs, Error> {
+        Inputs::open_all(inputs, Streams::LeftAlone)
+    }
+
+    fn open_all(inputs: &[Named], streams: Streams) -> Result<Inputs, Error> {
         let mut opened = Vec::with_capacity(inputs.len());
         let mut held = Held::default();
         for (place, Named { input, below }) in inputs.iter().enumerate() {
-            let (kind, identity) = open(input, &mut held)?;
+            let (kind, identity) = match (input, streams) {
+                (Input::Path(path), Streams::LeftAlone) if is_stream(path) => look(path)?,
+                _ => open(input, &mut held)?,
+            };
             let id =
                 InputId(u32::try_from(place).map_err(|_| {
                     Error::Usage("more inputs than this program can number".into())
@@ -153,17 +169,26 @@ impl Opened {
         self.input.to_string()
     }
 
+    /// What it is called below the directory or glob that led to it.
+    pub fn below(&self) -> &Path {
+        &self.below
+    }
+
     pub(super) fn kind(&self) -> &Kind {
         &self.kind
     }
 
     /// How long it is, if that is known beforehand.
-    fn bytes(&self) -> Option<u64> {
+    pub fn bytes(&self) -> Option<u64> {
         match self.kind {
             Kind::Regular { length, .. } => Some(length),
             Kind::Later { length } => length,
             Kind::Stream(_) => None,
         }
+    }
+
+    pub(super) fn input(&self) -> &Input {
+        &self.input
     }
 
     pub fn format_by_name(&self) -> From {
@@ -194,6 +219,27 @@ fn inner_extension(path: &Path) -> Option<&str> {
         None => path,
     };
     inner.extension()?.to_str()
+}
+
+/// What is done with named pipes and devices.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Streams {
+    Opened,
+    LeftAlone,
+}
+
+fn is_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// Looks at a file without opening it.
+fn look(path: &Path) -> Result<(Kind, Identity), Error> {
+    let metadata = rustix::fs::access(path, rustix::fs::Access::READ_OK)
+        .map_err(io::Error::from)
+        .and_then(|()| path.metadata());
+    let metadata =
+        metadata.map_err(|source| Error::Input { name: path.display().to_string(), source })?;
+    Ok((Kind::Later { length: None }, Identity::of(&metadata)))
 }
 
 /// Files that stay open.

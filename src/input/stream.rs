@@ -53,7 +53,7 @@ pub(super) fn cut(
         Some(delimiter) => cutter.header(delimiter, format, headers)?,
         None => None,
     };
-    out.send(Cut::Begin { format, header })?;
+    out.send(Cut::Begin { input: opened.id(), format, header })?;
     let start = cutter.base;
     if cutter.picker.has_enough() {
         return out.enough(opened, Some(start));
@@ -241,9 +241,9 @@ impl StreamCutter<'_> {
                             Pick::Take | Pick::PassOver => {}
                             Pick::TakeLast => {
                                 self.pass_on(before)?;
-                                self.emit(end)?;
+                                self.emit(behind)?;
                                 let rest = splitter.next(self.base, &self.held, self.last);
-                                let end = (rest != Step::End).then_some(end);
+                                let end = (rest != Step::End).then_some(behind);
                                 return self.out.enough(self.opened, end);
                             }
                             Pick::Missing(why) => return self.out.no_record(self.opened, why),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::Error;
 use crate::job::Order;
-use crate::protocol::{Failure, Level};
+use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
 use crate::records::Fault;
 
@@ -15,11 +15,20 @@ const OVERHEAD: u64 = 4096;
 /// What a failure or a line of log counts for besides its text, in bytes.
 const ENTRY: usize = 64;
 
+/// An input begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Begun {
+    pub input: InputId,
+    /// How what comes of it is set apart in its output.
+    pub framing: Framing,
+    /// A line before everything else in its output.
+    pub lead: Option<String>,
+}
+
 /// What was announced by the input and is to be committed in its turn.
 #[derive(Debug)]
 pub(crate) enum Expected {
-    /// An input begins.
-    Begin,
+    Begin(Begun),
     Range(Range),
     TooLong(Range),
     /// So many records that nothing is done with.
@@ -67,7 +76,7 @@ impl Finished {
 /// The next thing to be committed.
 #[derive(Debug)]
 pub(crate) enum Commit {
-    Begin,
+    Begin(Begun),
     Finished(Range, Finished),
     TooLong(Range),
     PassedOver(u64),
@@ -139,7 +148,7 @@ impl Frontier {
         match self.expected.front() {
             Some(Expected::Range(_)) => self.next_stretch(),
             Some(_) => self.expected.pop_front().map(|expected| match expected {
-                Expected::Begin => Commit::Begin,
+                Expected::Begin(begun) => Commit::Begin(begun),
                 Expected::TooLong(range) => Commit::TooLong(range),
                 Expected::PassedOver(records) => Commit::PassedOver(records),
                 Expected::Fault { input, fault } => Commit::Fault { input, fault },

@@ -44,6 +44,11 @@ impl Sink {
             Output::Path(path) => open_path(path, inputs)
                 .and_then(|(file, rename)| Ok((Writer::new(file, path)?, rename)))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
+            // It has no output of its own.
+            Output::Directory(path) => {
+                let source = io::ErrorKind::IsADirectory.into();
+                return Err(Error::OpenOutput { path: path.clone(), source });
+            }
         };
         Ok(Sink { writer, rename, framing: None, lead: None, empty: true, bytes: 0 })
     }
@@ -151,6 +156,21 @@ pub(crate) fn partial_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(partial))
 }
 
+pub(super) fn another_run(partial: &Path) -> io::Error {
+    let partial = partial.display();
+    io::Error::other(format!(
+        "another run is writing {partial}; wait for it, or choose another output"
+    ))
+}
+
+pub(super) fn is_an_input(partial: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{}, which is written until the output is whole, is an input of this job; rename it, or \
+         choose another output",
+        partial.display()
+    ))
+}
+
 fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
     // A device or a pipe keeps its name and is written directly.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
@@ -165,20 +185,11 @@ fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(Path
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(io::Error::other(format!(
-                "another run is writing {}; wait for it, or choose another output",
-                partial.display()
-            )));
-        }
+        Err(TryLockError::WouldBlock) => return Err(another_run(&partial)),
         Err(TryLockError::Error(error)) => return Err(error),
     }
     if inputs.contains(&Identity::of(&file.metadata()?)) {
-        return Err(io::Error::other(format!(
-            "{}, which is written until the output is whole, is an input of this job; rename it, \
-             or choose another output",
-            partial.display()
-        )));
+        return Err(is_an_input(&partial));
     }
     file.set_len(0)?;
     // It keeps the permissions of the file that it will replace.

@@ -8,8 +8,8 @@ use crate::account::Account;
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
 use crate::input::Inputs;
-use crate::job::{Columns, FirstRow, Job, OnError, Order, Wanted};
-use crate::output::{Commit, Finished, Frontier, Sink};
+use crate::job::{Columns, FirstRow, Job, OnError, Order, Output, Wanted};
+use crate::output::{Begun, Commit, Finished, Frontier, Outputs};
 use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
 use crate::records::Format;
@@ -25,7 +25,7 @@ use super::formats::framing;
 pub(super) struct Ledger {
     job: Job,
     inputs: Arc<Inputs>,
-    sink: Sink,
+    outputs: Outputs,
     account: Account,
     framing: Option<Framing>,
     /// Records are folded into one result.
@@ -40,11 +40,11 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn open(job: &Job, inputs: Arc<Inputs>, results: Results) -> Result<Ledger, Error> {
-        let sink = Sink::open(&job.output, &inputs.identities())?;
+        let outputs = Outputs::open(&job.output, &inputs)?;
         Ok(Ledger {
             job: job.clone(),
             inputs,
-            sink,
+            outputs,
             account: Account::default(),
             framing: None,
             folds: results == Results::State,
@@ -54,20 +54,24 @@ impl Ledger {
         })
     }
 
-    /// Learns how an input is laid out; the first one decides about the output.
-    /// Its header may become that of the output.
-    pub fn begin(&mut self, format: Format, header: Option<&Header>) {
-        let framing = *self.framing.get_or_insert_with(|| framing(&self.job, format));
-        if self.job.wanted != Wanted::Records {
-            return;
-        }
-        self.sink.frame(framing);
+    /// Learns how an input is laid out, and says what begins with it. The first one decides
+    /// about an output of all. Its header may become that of the output.
+    pub fn begin(&mut self, input: InputId, format: Format, header: Option<&Header>) -> Begun {
+        let own = framing(&self.job, format);
+        let first = *self.framing.get_or_insert(own);
+        let framing = if matches!(self.job.output, Output::Directory(_)) { own } else { first };
         let columns = self.job.columns.as_ref().map(Columns::names);
-        if let (Framing::Rows(delimiter), FirstRow::Header) = (framing, self.job.first_row)
-            && let Some(names) = columns.or(header.map(Header::names))
-        {
-            self.sink.lead_with(header_row(delimiter, names) + "\n");
+        let lead = match (framing, self.job.first_row) {
+            (Framing::Rows(delimiter), FirstRow::Header) => columns
+                .or(header.map(Header::names))
+                .map(|names| header_row(delimiter, names) + "\n"),
+            _ => None,
+        };
+        let begun = Begun { input, framing, lead };
+        if self.job.wanted == Wanted::Records {
+            self.outputs.frame(&begun);
         }
+        begun
     }
 
     /// How the output is framed; known before the first range.
@@ -98,7 +102,10 @@ impl Ledger {
     ) -> Result<(), Error> {
         while let Some(commit) = frontier.next() {
             match commit {
-                Commit::Begin => self.records = 0,
+                Commit::Begin(begun) => {
+                    self.records = 0;
+                    self.outputs.begin(&begun)?;
+                }
                 Commit::PassedOver(records) => self.records += records,
                 Commit::Finished(range, finished) => {
                     self.finished(range, finished, on_error, events)?;
@@ -134,7 +141,7 @@ impl Ledger {
         on_error: OnError,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        self.sink.write(&finished.output)?;
+        self.outputs.write(&finished.output)?;
         self.covered += range.end - range.start;
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
@@ -171,12 +178,12 @@ impl Ledger {
     /// Writes what a reduce has made of its state at the end.
     pub fn write_finished(&mut self, output: &[u8], records: u64) -> Result<(), Error> {
         self.account.output_records += records;
-        self.sink.write(output)
+        self.outputs.write(output)
     }
 
     /// Writes a state in place of the records that could be made of it.
     pub fn write_state(&mut self, state: Option<&[u8]>) -> Result<(), Error> {
-        self.sink.write_state(&state_file::encode(state))
+        self.outputs.write_state(&state_file::encode(state))
     }
 
     fn describe(&self, input: InputId, failure: Failure) -> RecordFailure {
@@ -208,25 +215,23 @@ impl Ledger {
             Err(error @ (Error::WriteOutput(_) | Error::ClosedPipe)) => Err(error),
             // A result of all records is whole or nothing.
             Err(error) if self.folds => Err(error),
-            end => self.sink.close().and(end),
+            end => self.outputs.close().and(end),
         };
         self.account.elapsed = elapsed;
-        self.account.output_bytes = self.sink.bytes();
+        self.account.output_bytes = self.outputs.bytes();
         match end {
-            Ok(()) => match self.sink.publish() {
+            Ok(()) => match self.outputs.publish() {
                 Ok(()) => Ok(Account { unread_bytes: self.unwanted, ..self.account }),
                 Err(error) => {
-                    let account = self.account;
-                    Err(Box::new(JobFailed { error, account, partial: None }))
+                    let (account, whole) = (self.account, self.outputs.whole());
+                    Err(Box::new(JobFailed { error, account, partial: None, whole }))
                 }
             },
             Err(error) => {
                 let total = self.inputs.total_bytes();
                 self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
-                let partial = self.sink.partial().map(std::path::Path::to_owned);
-                let partial = partial.filter(|_| self.sink.bytes() > 0);
-                self.sink.discard_if_empty();
-                Err(Box::new(JobFailed { error, account: self.account, partial }))
+                let (partial, whole) = (self.outputs.leave(), self.outputs.whole());
+                Err(Box::new(JobFailed { error, account: self.account, partial, whole }))
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::input::{From, HeaderRules, Inputs, Needs};
-use crate::job::{FirstRow, Job, To, Wanted};
+use crate::job::{FirstRow, Job, Output, To, Wanted};
 use crate::protocol::Framing;
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -33,16 +33,20 @@ impl Formats {
             .collect();
         // States that are merged have no format that the output could follow.
         let first = formats.first().map_or(From::Ndjson, |(_, from)| *from);
-        let to = job.to.unwrap_or(match first {
-            From::Json => To::Json,
-            From::Ndjson => To::Ndjson,
-            From::Lines => To::Lines,
-            From::Csv => To::Csv,
-            From::Tsv => To::Tsv,
-        });
-        let rows_go = to.is_rows() && job.wanted == Wanted::Records;
-        check(job, &formats, rows_go, results)?;
-        let converts = job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to));
+        let own = matches!(job.output, Output::Directory(_));
+        let to = |from| job.to.unwrap_or(unchanged(if own { from } else { first }));
+        let to_rows = |from| to(from).is_rows() && job.wanted == Wanted::Records;
+        let rows_go = formats.iter().any(|(_, from)| to_rows(*from)) || to_rows(first);
+        if own && rows_go {
+            // Each of the others has an output that this is not about.
+            for (name, from) in formats.iter().filter(|(_, from)| to_rows(*from)) {
+                check(job, &[(name.clone(), *from)], true, results)?;
+            }
+        } else {
+            check(job, &formats, rows_go, results)?;
+        }
+        let converts =
+            job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to(*from)));
         let results = match results {
             Results::Same if converts => Results::Converted,
             other => other,
@@ -56,10 +60,21 @@ impl Formats {
         let stays = matches!(self.results, Results::Same | Results::Converted);
         let needs = match &job.columns {
             Some(columns) if stays => Needs::Columns(columns.clone()),
-            None if self.rows_go => Needs::Same,
+            None if self.rows_go && !matches!(job.output, Output::Directory(_)) => Needs::Same,
             _ => Needs::Nothing,
         };
         HeaderRules { first_row: job.first_row, needs }
+    }
+}
+
+/// The format of an output whose records stay what they are.
+fn unchanged(from: From) -> To {
+    match from {
+        From::Json => To::Json,
+        From::Ndjson => To::Ndjson,
+        From::Lines => To::Lines,
+        From::Csv => To::Csv,
+        From::Tsv => To::Tsv,
     }
 }
 

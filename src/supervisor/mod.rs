@@ -4,6 +4,7 @@
 
 mod answer;
 mod commit;
+mod explain;
 mod folding;
 mod formats;
 mod place;
@@ -27,7 +28,8 @@ use crate::input::{self, Cut, Cutter, Inputs, Named, Source};
 use crate::ipc::{Heard, SocketDirectory, Violation};
 use crate::job::{Input, InputsAre, Job, OnError};
 use crate::output::{Expected, Finished, Frontier};
-use crate::protocol::{AfterFailure, Done, Fatal, From, Request, Response, Start};
+use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
+use crate::range::InputId;
 use crate::records::Format;
 use crate::records::csv::Header;
 use crate::sandbox::{self, Locked};
@@ -38,12 +40,13 @@ use crate::worker_handle::Exit;
 
 use answer::{Results, Rules};
 use commit::Ledger;
+pub use explain::{ExplainedInput, ExplainedPlugin, Explanation, explain};
 use folding::Folding;
 use formats::Formats;
 use place::{Death, IsDone, Place};
 use plan::{Plan, SetupsFile};
 use states::More;
-use work::{Cause, Work};
+use work::{Cause, Laid, Work};
 
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
@@ -57,11 +60,13 @@ pub struct JobFailed {
     pub account: Account,
     /// The file that holds the output until then, if it is not standard output.
     pub partial: Option<std::path::PathBuf>,
+    /// How many outputs are whole, where each input has its own.
+    pub whole: usize,
 }
 
 impl std::convert::From<Error> for Box<JobFailed> {
     fn from(error: Error) -> Box<JobFailed> {
-        Box::new(JobFailed { error, account: Account::default(), partial: None })
+        Box::new(JobFailed { error, account: Account::default(), partial: None, whole: 0 })
     }
 }
 
@@ -108,7 +113,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
-        ledger.begin(Format::Ndjson, None);
+        ledger.begin(InputId(0), Format::Ndjson, None);
     }
     let cutter = input::start(&inputs, plan.cut_rules.clone(), formats.headers(job))?;
     let (sender, heard) = unbounded();
@@ -128,7 +133,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         sender,
         generation: FIRST_GENERATION,
         deaths: 0,
-        format: Format::JsonSequence,
+        laid: (Format::JsonSequence, Framing::Values),
         header: None,
         ranges: 0,
         plan,
@@ -164,8 +169,8 @@ struct Supervisor<'a> {
     generation: u64,
     /// Deaths of workers since a range was last finished.
     deaths: usize,
-    /// How the input that is being cut is laid out.
-    format: Format,
+    /// How the input that is being cut is laid out, and what comes of it.
+    laid: Laid,
     /// Its header, if it has one.
     header: Option<Arc<Header>>,
     /// Ranges so far.
@@ -234,11 +239,11 @@ impl Supervisor<'_> {
 
     fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {
         match cut {
-            Cut::Begin { format, header } => {
-                self.format = format;
-                self.ledger.begin(format, header.as_deref());
+            Cut::Begin { input, format, header } => {
+                let begun = self.ledger.begin(input, format, header.as_deref());
+                self.laid = (format, begun.framing);
                 self.header = header;
-                self.frontier.expect(Expected::Begin);
+                self.frontier.expect(Expected::Begin(begun));
             }
             Cut::Range { range, source } => {
                 self.frontier.expect(Expected::Range(range));
@@ -249,7 +254,7 @@ impl Supervisor<'_> {
                 };
                 let header = self.header.clone();
                 let header = header.as_ref().map_or(&[][..], |header| header.row().as_bytes());
-                let work = Work::new(self.ranges, range, from, self.format).under(header);
+                let work = Work::new(self.ranges, range, from, self.laid).under(header);
                 self.ranges += 1;
                 self.place_with_room()?.take(work, header, bytes.as_deref())?;
                 if let Some(bytes) = bytes {
@@ -384,6 +389,7 @@ impl Supervisor<'_> {
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
         let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
+        let rules = Rules { framing: work.framing(), ..rules };
         let finished = answer::accept(done, &attempt, memory, rules)?;
         if done.left > 0 {
             work.keep(*done, finished);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::compile::Artifact;
 use crate::error::Error;
 use crate::input::{CutRules, Inputs, Wanted};
-use crate::job::{self, InputsAre, Job};
+use crate::job::{self, InputsAre, Job, Output};
 use crate::protocol::{Layout, Operation, Setup, Setups};
 use crate::records::CHUNK;
 use crate::side_data::SideData;
@@ -122,6 +122,11 @@ pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), 
              follow it, and {} does",
             name(place),
             name(place + 1)
+        ))),
+        Some(place) if matches!(job.output, Output::Directory(_)) => Err(Error::Usage(format!(
+            "the plugin {} is a reduce, which makes one result of all inputs: they cannot have \
+             an output each (--output-dir)",
+            name(place)
         ))),
         None if job.inputs_are == InputsAre::States => Err(Error::Usage(format!(
             "the plugin {} is no reduce: only the states of a reduce can be merged",

@@ -3,7 +3,7 @@
 
 use crate::error::FailureKind;
 use crate::output::Finished;
-use crate::protocol::{Batches, Done, End, From, Mode, Process, Request};
+use crate::protocol::{Batches, Done, End, Framing, From, Mode, Process, Request};
 use crate::range::{InputId, Nonce, Range};
 use crate::records::Format;
 
@@ -12,6 +12,9 @@ use super::states::Position;
 /// How often the replay of a suspect is repeated when a kill that the supervisor did
 /// not send ended it: such a replay proves nothing.
 const REPLAYS: u32 = 5;
+
+/// How a range's records are laid out, and how what comes of them is set apart.
+pub(super) type Laid = (Format, Framing);
 
 /// A range on its way through a slot.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub(super) struct Work {
     format: Format,
     /// Bytes of the header at the front of the slot.
     header: u64,
+    framing: Framing,
     /// Everything before this offset is done.
     next: u64,
     suspect: Option<Suspect>,
@@ -77,13 +81,14 @@ pub(super) enum Cause {
 }
 
 impl Work {
-    pub fn new(number: u64, range: Range, from: From, format: Format) -> Work {
+    pub fn new(number: u64, range: Range, from: From, (format, framing): Laid) -> Work {
         Work {
             number,
             range,
             from,
             format,
             header: 0,
+            framing,
             next: range.start,
             suspect: None,
             attempt: None,
@@ -100,6 +105,11 @@ impl Work {
     /// The place in the input where the rest begins.
     pub fn start(&self) -> (InputId, u64) {
         (self.range.input, self.next)
+    }
+
+    /// How what comes of the records is set apart.
+    pub fn framing(&self) -> Framing {
+        self.framing
     }
 
     /// The attempt that is out, or whose state is being fetched.
@@ -143,8 +153,8 @@ impl Work {
         self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
         let range = Range { start: self.next, end, ..self.range };
         let batches = if self.careful { Batches::One } else { Batches::Many };
-        let (from, format, header) = (self.from, self.format, self.header);
-        Process { nonce, slot, range, from, format, header, mode, batches }
+        let (from, format, header, framing) = (self.from, self.format, self.header, self.framing);
+        Process { nonce, slot, range, from, format, header, mode, batches, framing }
     }
 
     /// Whether the rest of a state has to be fetched.
@@ -224,7 +234,7 @@ mod tests {
 
     fn work() -> Work {
         let range = Range { input: InputId(0), start: 0, end: 100 };
-        Work::new(0, range, From::File { index: 0 }, Format::Ndjson)
+        Work::new(0, range, From::File { index: 0 }, (Format::Ndjson, Framing::Lines))
     }
 
     fn begin(work: &mut Work) -> (u64, u64, Mode) {
@@ -332,7 +342,7 @@ mod tests {
     #[test]
     fn stretches_meet_where_one_ends_and_the_next_begins() {
         let range = Range { input: InputId(0), start: 50, end: 100 };
-        let work = Work::new(7, range, From::File { index: 0 }, Format::Ndjson);
+        let work = Work::new(7, range, From::File { index: 0 }, (Format::Ndjson, Framing::Lines));
         let at = |range, offset| Position { range, offset };
         let stretch = |start, end| work.positions(Range { start, end, ..range });
         assert_eq!(stretch(50, 100), (at(7, 0), at(8, 0)));

@@ -79,7 +79,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
     let held = held.ok_or_else(|| Broken::internal("a range lies outside of its slot"))?;
     let Parts { control, input, text, output } = slot.parts(held as usize);
     let (header, input) = input.split_at(process.header as usize);
-    rows.learn(process.format, header)?;
+    rows.learn((process.format, process.framing), header)?;
     let Rows { reader: row_reader, out, seen, .. } = rows;
     let range = (process.range.start, until);
     let max_record = start.max_record;
@@ -104,7 +104,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         chain,
         control,
         row_reader: row_reader.as_ref(),
-        output: Output::new(output, start.framing, out, start.max_output),
+        output: Output::new(output, process.framing, out, start.max_output),
         text: Text::new(text),
         transit,
         lost: false,

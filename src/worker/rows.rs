@@ -13,10 +13,8 @@ use super::output::Seen;
 pub(super) struct Rows {
     /// Columns of the output that the user has named.
     columns: Option<Vec<String>>,
-    /// The output's delimiter, if it is rows.
-    to: Option<Delimiter>,
-    /// The format and the header that were learned last.
-    learned: Option<(Format, Vec<u8>)>,
+    /// The format, the output's framing and the header that were learned last.
+    learned: Option<(Format, Framing, Vec<u8>)>,
     /// Reads the input's rows, if it has rows.
     pub reader: Option<RowReader>,
     pub out: RowsOut,
@@ -37,22 +35,26 @@ pub(super) struct RowsOut {
 impl Rows {
     /// `columns` are those of the output that the user has named.
     pub fn new(framing: Framing, columns: Option<Vec<String>>) -> Rows {
-        let to = match framing {
-            Framing::Rows(delimiter) => Some(delimiter),
-            Framing::Lines | Framing::Values | Framing::Elements | Framing::Text => None,
-        };
-        let writer = to.map(|delimiter| RowWriter::new(delimiter, columns.as_deref()));
+        let writer = delimiter_of(framing);
+        let writer = writer.map(|delimiter| RowWriter::new(delimiter, columns.as_deref()));
         let out = RowsOut { writer, picked: None, made: String::new() };
-        Rows { columns, to, learned: None, reader: None, out, seen: String::new() }
+        Rows { columns, learned: None, reader: None, out, seen: String::new() }
     }
 
-    /// Learns how the input of a range is laid out. Mostly it is that of the one before.
-    pub fn learn(&mut self, format: Format, header: &[u8]) -> Result<(), Broken> {
-        let is_known = |(known, row): &(Format, Vec<u8>)| *known == format && row == header;
+    /// Learns how the input of a range is laid out, and what comes of it. Mostly it is that
+    /// of the one before.
+    pub fn learn(
+        &mut self,
+        (format, framing): (Format, Framing),
+        header: &[u8],
+    ) -> Result<(), Broken> {
+        let is_known = |(known, to, row): &(Format, Framing, Vec<u8>)| {
+            (*known, *to) == (format, framing) && row == header
+        };
         if self.learned.as_ref().is_some_and(is_known) {
             return Ok(());
         }
-        self.learned = Some((format, header.to_vec()));
+        self.learned = Some((format, framing, header.to_vec()));
         let delimiter = format.delimiter();
         let header = match delimiter {
             Some(delimiter) if !header.is_empty() => Some(
@@ -64,7 +66,8 @@ impl Rows {
         let header = header.as_ref();
         self.reader = delimiter.map(|delimiter| RowReader::new(delimiter, header));
         self.out.picked = None;
-        let Some(to) = self.to else { return Ok(()) };
+        self.out.writer = None;
+        let Some(to) = delimiter_of(framing) else { return Ok(()) };
         // Where the user has named none, all headers are the same.
         let names = self.columns.as_deref().or(header.map(Header::names));
         let writer = RowWriter::new(to, names);
@@ -73,6 +76,14 @@ impl Rows {
         }
         self.out.writer = Some(writer);
         Ok(())
+    }
+}
+
+/// The delimiter of an output that is rows.
+fn delimiter_of(framing: Framing) -> Option<Delimiter> {
+    match framing {
+        Framing::Rows(delimiter) => Some(delimiter),
+        Framing::Lines | Framing::Values | Framing::Elements | Framing::Text => None,
     }
 }
 

@@ -205,7 +205,7 @@ fn what_stands_between_records_makes_none_of_them_longer() {
             let scene = Scene::new();
             let host =
                 scene.host(&wat::keeps_all()).args("--max-record 100 --workers").arg(workers);
-            host.args(from).stdin(&text).run().exits(0).writes(&wanted);
+            host.args(from).stdin(&text).run().exits(0).writes(wanted);
         }
     }
 }

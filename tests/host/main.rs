@@ -25,6 +25,7 @@ mod limits;
 mod lines;
 mod operations;
 mod order;
+mod output_dir;
 mod outputs;
 mod plugins;
 mod pointer;

@@ -4,19 +4,43 @@
 use std::fs::File;
 use std::process::{Command, Stdio};
 
+use crate::compression::gzip;
+use crate::inputs::make_fifo;
 use crate::run::{Ran, Scene};
 use crate::wat;
 
 /// Inputs in each format, with three records; the second has a `!`.
-const FORMATS: [(&str, &str, [&str; 4]); 3] = [
+const FORMATS: [(&str, &str, [&str; 4]); 6] = [
     ("data.ndjson", "one\n\ntwo!\nthree\n", ["", "one\n", "one\ntwo!\n", "one\ntwo!\nthree\n"]),
     ("data.json", "1 \"!\"\n{ }", ["", "1\n", "1\n\"!\"\n", "1\n\"!\"\n{ }\n"]),
+    ("data.txt", "one\n!\n\n", ["", "one\n", "one\n!\n", "one\n!\n\n"]),
+    (
+        "data.csv",
+        "n,m\n1,x\n2,!\n\"3\n\",z",
+        ["n,m\n", "n,m\n1,x\n", "n,m\n1,x\n2,!\n", "n,m\n1,x\n2,!\n\"3\n\",z\n"],
+    ),
+    (
+        "data.tsv",
+        "n\tm\n1\tx\n2\t!\n3\tz",
+        ["n\tm\n", "n\tm\n1\tx\n", "n\tm\n1\tx\n2\t!\n", "n\tm\n1\tx\n2\t!\n3\tz\n"],
+    ),
     (
         "data",
         " [1, \"!\" ,[ ]]",
         ["[]\n", "[\n1\n]\n", "[\n1,\n\"!\"\n]\n", "[\n1,\n\"!\",\n[ ]\n]\n"],
     ),
 ];
+
+/// What says for standard input what this name says.
+fn from(name: &str) -> &'static str {
+    match name.split_once('.') {
+        Some((_, "ndjson")) => "--from ndjson",
+        Some((_, "txt")) => "--from lines",
+        Some((_, "csv")) => "--from csv",
+        Some((_, "tsv")) => "--from tsv",
+        _ => "--from json",
+    }
+}
 
 #[test]
 fn exactly_so_many_records_are_processed_in_every_format() {
@@ -31,9 +55,8 @@ fn exactly_so_many_records_are_processed_in_every_format() {
                 };
                 let counts = [("record read", limit as u64), ("record written", limit as u64)];
                 host().arg(name).run().exits(0).writes(wanted).account().holds(&counts);
-                let from = if name.ends_with(".ndjson") { "--from ndjson" } else { "--from json" };
                 host()
-                    .args(from)
+                    .args(from(name))
                     .stdin(text)
                     .run()
                     .exits(0)
@@ -104,8 +127,7 @@ fn only(which: &str, name: &str, text: &str, plugin: &str) -> Ran {
     scene.file(name, text);
     let host = || scene.host(plugin).arg("--only").arg(which);
     let ran = host().arg(name).run();
-    let from = if name.ends_with(".ndjson") { "--from ndjson" } else { "--from json" };
-    let streamed = host().args(from).stdin(text).run();
+    let streamed = host().args(from(name)).stdin(text).run();
     assert_eq!((ran.code, &ran.stdout), (streamed.code, &streamed.stdout), "{}", streamed.stderr);
     let named = streamed.stderr.replace("standard input", name);
     let told = |text: &str| text.lines().next().map(str::to_owned);
@@ -186,4 +208,104 @@ fn white_space_that_is_longer_than_a_record_may_be_hides_none() {
     let host = scene.host(&wat::keeps_all()).args("--max-record 10");
     let ran = host.stdin(format!("1{space}2{space}")).run();
     ran.exits(0).writes("1\n2\n").account().holds(&[("record read", 2)]);
+}
+
+#[track_caller]
+fn tells(ran: &Ran, lines: &[&str]) {
+    let text = String::from_utf8(ran.exits(0).stdout.clone()).unwrap();
+    for line in lines {
+        let found = text.lines().any(|told| told.trim_start().starts_with(line));
+        assert!(found, "{line:?} begins no line of: {text}");
+    }
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_done() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.path("d")).unwrap();
+    scene.file("d/a.ndjson", "1\n".repeat(50_000)).file("d/b.json", " [1]").file("names", "x");
+    let packed = gzip(b"{}");
+    scene.file("d/c.gz", &packed).file("second.wat", wat::reduce());
+    let host =
+        scene.host(&wat::keeps_all()).args("--plugin second.wat --param 2:by=type d --workers 3");
+    let ran = host.args("--data who=names --range-size 16KiB -o out.json.gz --dry-run").run();
+    let packed = format!("d/c.gz: {} B, gzip, JSON", packed.len());
+    tells(
+        &ran,
+        &[
+            "2. second.wat: reduce, ",
+            "by = type",
+            "who: names, 1 B",
+            "inputs (3):",
+            "d/a.ndjson: 97.7 KiB, JSON lines",
+            "d/b.json: 4 B, a JSON array",
+            &packed,
+            "output: out.json.gz, JSON lines, gzip",
+            "workers: 3 at most; ranges: of a number that is not known beforehand, of about 16.0 KiB \
+         each",
+        ],
+    );
+    let host = || scene.host(&wat::keeps_all()).args("--dry-run --workers 2");
+    tells(
+        &host().args("d/a.ndjson d/b.json --range-size 16KiB --limit 1000").run(),
+        &[
+            "workers: 2 at most; ranges: about 8, of about 16.0 KiB each",
+            "records: the first 1,000 of all inputs together",
+            "output: standard output, JSON lines",
+        ],
+    );
+    tells(
+        &host().args("d/b.json d/a.ndjson --output-dir made/out").run(),
+        &[
+            "d/b.json: 4 B, a JSON array -> made/out/b.json",
+            "output: a file for each input in made/out, each as its input",
+        ],
+    );
+    // Nothing was made.
+    assert_eq!(scene.names(), ["d", "names", "plugin.wat", "second.wat"]);
+}
+
+#[test]
+fn a_dry_run_leaves_pipes_alone() {
+    let scene = Scene::new();
+    make_fifo(&scene.path("pipe.json"));
+    let host = || scene.host(&wat::keeps_all()).arg("--dry-run");
+    tells(&host().arg("pipe.json").run(), &["pipe.json: a stream, JSON"]);
+    let child = scene.host(&wat::keeps_all()).args("--dry-run --from ndjson");
+    tells(&child.stdin("1\n").run(), &["standard input: a stream, JSON lines"]);
+}
+
+#[test]
+fn what_would_end_a_run_before_it_starts_ends_a_dry_run_in_the_same_way() {
+    let scene = Scene::new();
+    scene.file("a.ndjson", "1\n").file("b.ndjson", "2\n").file("broken.wat", "(module)");
+    scene.file("locked.partial", "of another run");
+    let locked = File::options().write(true).open(scene.path("locked.partial")).unwrap();
+    locked.lock().unwrap();
+    for arguments in [
+        "a.ndjson missing.json",
+        "a.ndjson b.ndjson --only 1",
+        "a.ndjson --records /a",
+        "a.ndjson --plugin broken.wat",
+        "a.ndjson -o missing/out",
+        "a.ndjson -o .",
+        "a.ndjson -o locked",
+        "locked.partial -o locked",
+        "a.ndjson --output-dir .",
+        "a.ndjson ./a.ndjson --output-dir out",
+        "a.ndjson --output-dir b.ndjson",
+        "a.ndjson --output-dir b.ndjson/out",
+        "a.ndjson --data x=missing",
+        "a.ndjson --data x=b.ndjson --max-data 1",
+        "a.ndjson --partial-state",
+        "a.ndjson --workers 0",
+        "nothing/*",
+    ] {
+        let host = || scene.host(&wat::keeps_all()).args(arguments);
+        let (dry, wet) = (host().arg("--dry-run").run(), host().run());
+        assert_eq!((dry.code, &dry.stderr), (2, &wet.stderr), "{arguments}");
+        wet.exits(2);
+        dry.writes("");
+    }
 }

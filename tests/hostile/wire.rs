@@ -116,6 +116,7 @@ pub struct Process {
     pub _header: u64,
     pub mode: Mode,
     pub _batches: u8,
+    pub _framing: u8,
 }
 
 #[derive(Copy, Clone, Debug, Deserialize)]

@@ -1,0 +1,81 @@
+//! Whether an output could be written, found out without making or changing anything.
+
+use std::fs::{OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+use crate::error::Error;
+use crate::input::{Identity, Inputs};
+use crate::job::Output;
+
+use super::outputs::names_below;
+use super::sink::{another_run, is_an_input, partial_name};
+
+/// Checks the output of a job. Gives the output of each input, where each has its own.
+///
+/// # Errors
+/// What opening it would end with.
+pub(crate) fn check(output: &Output, inputs: &Inputs) -> Result<Vec<PathBuf>, Error> {
+    let wrong = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::OpenOutput { path, source }
+    };
+    match output {
+        Output::Stdout => Ok(Vec::new()),
+        Output::Path(path) => {
+            check_path(path, &inputs.identities()).map_err(wrong(path))?;
+            Ok(Vec::new())
+        }
+        Output::Directory(path) => {
+            let names = names_below(path, inputs)?;
+            check_directory(path).map_err(wrong(path))?;
+            Ok(names)
+        }
+    }
+}
+
+fn check_path(path: &Path, inputs: &[Identity]) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        // It is written directly.
+        Ok(metadata) if !metadata.is_file() => return Ok(access(path, Access::WRITE_OK)?),
+        Ok(_) | Err(_) => {}
+    }
+    let partial = partial_name(path)?;
+    match OpenOptions::new().write(true).open(&partial) {
+        Ok(file) => {
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(another_run(&partial)),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            if inputs.contains(&Identity::of(&file.metadata()?)) {
+                return Err(is_an_input(&partial));
+            }
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let above = partial.parent().filter(|above| !above.as_os_str().is_empty());
+            may_be_made_in(above.unwrap_or(Path::new(".")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A directory that there is not is made in the nearest that there is.
+fn check_directory(path: &Path) -> io::Result<()> {
+    let there = path.ancestors().find(|above| above.symlink_metadata().is_ok());
+    let there = there.unwrap_or(Path::new("."));
+    match std::fs::metadata(there)?.is_dir() {
+        true => may_be_made_in(there),
+        false if there == path => Err(Errno::EXIST.into()),
+        false => Err(Errno::NOTDIR.into()),
+    }
+}
+
+fn may_be_made_in(directory: &Path) -> io::Result<()> {
+    Ok(access(directory, Access::WRITE_OK | Access::EXEC_OK)?)
+}
