@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Fields;
 use super::{BadRow, Delimiter, Header};
-use crate::records::write_compact;
+use crate::records::{BOM, write_compact};
 
 /// Why something is no row of the output. Members and elements count from 1.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -187,7 +187,9 @@ pub(crate) fn header_row(delimiter: Delimiter, names: &[String]) -> String {
 fn push_field(delimiter: Delimiter, text: &str, out: &mut String) {
     let bytes = text.as_bytes();
     let has_quote = memchr(b'"', bytes).is_some();
-    if !has_quote && memchr3(delimiter.byte(), b'\n', b'\r', bytes).is_none() {
+    // A byte order mark would be dropped where a file begins with it.
+    let is_odd = has_quote || bytes.starts_with(BOM);
+    if !is_odd && memchr3(delimiter.byte(), b'\n', b'\r', bytes).is_none() {
         return out.push_str(text);
     }
     out.push('"');
@@ -317,6 +319,7 @@ mod tests {
             ("a\"b", "\"a\"\"b\""),
             ("\r", "\"\r\""),
             ("\n", "\"\n\""),
+            ("\u{feff}", "\"\u{feff}\""),
             ("", "\"\""),
         ] {
             let json = serde_json::to_string(&[text]).unwrap();
