@@ -7,6 +7,7 @@ mod commit;
 mod explain;
 mod folding;
 mod formats;
+mod hear;
 mod place;
 mod plan;
 mod start;
@@ -25,28 +26,25 @@ use crate::compile::{self, Artifact};
 use crate::error::Error;
 use crate::event::Event;
 use crate::input::{self, Cut, Cutter, Inputs, Named, Source};
-use crate::ipc::{Heard, SocketDirectory, Violation};
+use crate::ipc::{Heard, SocketDirectory};
 use crate::job::{Input, InputsAre, Job, OnError};
-use crate::output::{Expected, Finished, Frontier};
-use crate::protocol::{AfterFailure, Done, Fatal, Framing, From, Request, Response, Start};
+use crate::output::{Expected, Frontier};
+use crate::protocol::{AfterFailure, Framing, From, Request};
 use crate::range::InputId;
 use crate::records::Format;
 use crate::records::csv::Header;
-use crate::sandbox::{self, Locked};
 use crate::side_data::SideData;
 use crate::state_file;
-use crate::text::printable;
-use crate::worker_handle::Exit;
 
-use answer::{Results, Rules};
+use answer::Results;
 use commit::Ledger;
 pub use explain::{ExplainedInput, ExplainedPlugin, Explanation, explain};
 use folding::Folding;
 use formats::Formats;
-use place::{Death, IsDone, Place};
+use place::Place;
 use plan::{Plan, SetupsFile};
 use states::More;
-use work::{Cause, Laid, Work};
+use work::{Laid, Work};
 
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
@@ -269,223 +267,6 @@ impl Supervisor<'_> {
             Cut::Failed { error } => self.frontier.expect(Expected::Failed(error)),
         }
         Ok(())
-    }
-
-    fn hear(&mut self, said: FromWorker) -> Result<(), Error> {
-        let Some(place) = self.places.get_mut(said.place) else { return Ok(()) };
-        let current = place.worker.as_mut();
-        let Some(worker) = current.filter(|worker| worker.generation == said.generation) else {
-            return Ok(());
-        };
-        let response = match said.heard {
-            Heard::Closed(violation) => return self.replace(said.place, violation),
-            Heard::Response(response) => response,
-        };
-        worker.handle.read_one();
-        match response {
-            Response::Hello { requests } if !worker.handle.is_connected() => {
-                let prepare = Request::Prepare {
-                    layout: self.plan.layout,
-                    sandbox: self.job.sandbox.plan(),
-                    memory: self.plan.data,
-                    // A job has few: that was checked.
-                    plugins: self.artifacts.len() as u8,
-                    data: self.data.files.len() as u8,
-                };
-                if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
-                    // It is gone, which will be heard, or has named what is not its own.
-                    worker.handle.kill();
-                }
-                Ok(())
-            }
-            Response::Locked { layers } if worker.layers.is_none() => {
-                let plan = self.job.sandbox.plan();
-                if let Err(why) = sandbox::verify(worker.handle.pid(), plan, layers, Locked::First)
-                {
-                    return self.not_locked(said.place, why);
-                }
-                worker.layers = Some(layers);
-                let start = Start {
-                    memory: self.job.limits.memory,
-                    max_record: self.job.limits.max_record,
-                    max_output: self.job.limits.max_output,
-                    max_state: self.job.limits.max_state,
-                    setups: self.setups.length,
-                    after_failure: after_failure(self.job.on_error),
-                    isolation: self.job.isolation,
-                    framing: self.ledger.framing(),
-                };
-                // A failure means that it is gone, which will be heard.
-                let _ = worker.handle.send(Request::Start(start));
-                Ok(())
-            }
-            Response::Online if !worker.online && worker.layers.is_some() => {
-                let (pid, layers) = (worker.handle.pid(), worker.layers.unwrap_or_default());
-                let plan = self.job.sandbox.plan();
-                if let Err(why) = sandbox::verify(pid, plan, layers, Locked::ForGood) {
-                    return self.not_locked(said.place, why);
-                }
-                worker.online = true;
-                (self.events)(Event::Online { worker: said.place, pid, layers });
-                Ok(())
-            }
-            Response::Fatal { what: Fatal::Sandbox, text } => {
-                Err(Error::Sandbox { why: printable(&text) })
-            }
-            Response::Done(done) => match self.accept(said.place, &done) {
-                Ok(()) => Ok(()),
-                Err(violation) => self.replace(said.place, Some(violation)),
-            },
-            Response::Piece(piece) => match self.accept_piece(said.place, &piece) {
-                Ok(()) => Ok(()),
-                Err(violation) => self.replace(said.place, Some(violation)),
-            },
-            Response::Fatal { what: Fatal::State, text } => {
-                Err(self.state_error(format!("failed at its state: {}", printable(&text)), None))
-            }
-            Response::Fatal { what: Fatal::StateRejected, text } => {
-                Err(self.state_error("rejected a state".into(), Some(text)))
-            }
-            Response::Fatal { what: Fatal::Instantiate, text } => {
-                Err(Error::Instantiate { plugin: self.job.plugin_names(), why: printable(&text) })
-            }
-            Response::Fatal { what: Fatal::Input, text } => {
-                let input = place.front_range().map(|(work, _)| self.inputs.name(work.start().0));
-                Err(Error::ReadInput {
-                    name: input.unwrap_or_default(),
-                    source: std::io::Error::other(printable(&text)),
-                })
-            }
-            // Its end follows, and is dealt with like any other.
-            Response::Fatal { what: Fatal::Internal | Fatal::Plugin, text } => {
-                // A panic may lead to another on its way; the first tells the cause.
-                worker.last_words.get_or_insert(printable(&text));
-                Ok(())
-            }
-            Response::Hello { .. }
-            | Response::Locked { .. }
-            | Response::Online
-            | Response::Compiled(_) => {
-                let violation = Violation::Answer("it sent an answer that nobody asked for");
-                self.replace(said.place, Some(violation))
-            }
-        }
-    }
-
-    /// A worker is not locked as it says. If it is gone meanwhile that is why the
-    /// kernel does not know it; if not, nothing may go on.
-    fn not_locked(&mut self, number: usize, why: String) -> Result<(), Error> {
-        let worker = self.places[number].worker.as_mut();
-        match worker.is_some_and(|worker| worker.handle.has_ended(Duration::ZERO)) {
-            true => self.replace(number, None),
-            false => Err(Error::Sandbox { why: format!("a worker is not locked: {why}") }),
-        }
-    }
-
-    /// Takes in an answer to an attempt.
-    fn accept(&mut self, number: usize, done: &Done) -> Result<(), Violation> {
-        let rules = self.rules();
-        let place = &mut self.places[number];
-        let nobody_asked = Violation::Answer("it answered before it was asked");
-        let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
-        let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
-        let rules = Rules { framing: work.framing(), ..rules };
-        let finished = answer::accept(done, &attempt, memory, rules)?;
-        if done.left > 0 {
-            work.keep(*done, finished);
-            place.answered(IsDone::No);
-        } else {
-            self.finish(number, done, finished);
-        }
-        Ok(())
-    }
-
-    /// What holds for every answer.
-    fn rules(&self) -> Rules {
-        Rules {
-            framing: self.ledger.framing(),
-            after_failure: after_failure(self.job.on_error),
-            results: self.plan.results,
-            max_state: self.job.limits.max_state,
-        }
-    }
-
-    /// Takes in what a worker has finished of the range that it is at.
-    fn finish(&mut self, number: usize, done: &Done, mut finished: Finished) {
-        let place = &mut self.places[number];
-        let Some((work, _)) = place.front_range() else { return };
-        let stretch = work.advance(done);
-        let positions = work.positions(stretch);
-        let is_done = if work.is_done() { IsDone::Yes } else { IsDone::No };
-        place.answered(is_done);
-        let pid = place.worker.as_ref().map_or(0, |worker| worker.handle.pid());
-        (self.events)(Event::Message {
-            worker: number,
-            pid,
-            range: stretch,
-            used: finished.used,
-            dropped: finished.dropped,
-        });
-        if stretch.start < stretch.end {
-            self.deaths = 0;
-            if let Some(folding) = &mut self.folding {
-                folding.insert(positions, finished.state.take());
-            }
-            self.frontier.finish(stretch, finished);
-        }
-    }
-
-    /// Buries a worker that is gone or must go, and starts another in its place.
-    fn replace(&mut self, number: usize, violation: Option<Violation>) -> Result<(), Error> {
-        let place = &mut self.places[number];
-        let Some(worker) = &mut place.worker else { return Ok(()) };
-        if violation.is_some() {
-            worker.handle.kill();
-        }
-        let pid = worker.handle.pid();
-        let exit = worker.handle.end();
-        let own = match exit {
-            _ if violation.is_some() => Cause::Crash,
-            Exit::Signal(signal) if signal == libc::SIGKILL => Cause::Killed,
-            _ => Cause::Crash,
-        };
-        let said = worker.last_words.take();
-        let death = place.bury(own);
-        let text = violation.map(|violation| violation.to_string());
-        let how = text.clone().or_else(|| said.clone()).unwrap_or_else(|| exit.to_string());
-        let (violation, last_words) = (text, said);
-        (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
-        if let Death::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = death {
-            let why = match cause {
-                Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
-                _ => format!("the worker died while it started it: {how}"),
-            };
-            return Err(Error::Instantiate { plugin: self.job.plugin_names(), why });
-        }
-        if let Death::AtState(cause @ (Cause::Timeout | Cause::Crash)) = death {
-            let why = match cause {
-                Cause::Timeout => "took longer at its state than --timeout allows".to_owned(),
-                _ => format!("killed a worker at its state: {how}"),
-            };
-            return Err(self.state_error(why, None));
-        }
-        self.deaths += 1;
-        // A poison record costs two deaths, a killed replay of it up to six more.
-        if self.deaths > 10 + 8 * self.plan.workers {
-            return Err(Error::Workers(format!(
-                "{} workers in a row died without finishing anything; the last one: {how}",
-                self.deaths
-            )));
-        }
-        self.ledger.count_restart();
-        self.start_worker(number)
-    }
-
-    /// The end of a job whose reduce, the last of its plugins, cannot go on.
-    fn state_error(&self, why: String, plugin_text: Option<String>) -> Error {
-        let plugin = self.job.plugins().last();
-        let plugin = plugin.map_or_else(String::new, |path| path.display().to_string());
-        Error::State { plugin, why, plugin_text }
     }
 
     /// Ends workers and output, whichever way the job went.

@@ -1,0 +1,274 @@
+//! Putting a job together, and judging the whole.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Columns, FirstRow, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS, MaxErrors,
+    OnError, Order, Output, Plugin, To, Wanted,
+};
+use crate::error::Error;
+use crate::input::{From, Only};
+use crate::records::Pointer;
+use crate::sandbox::Sandbox;
+
+/// Puts a [`Job`] together; [`build`](JobBuilder::build) judges the whole.
+#[derive(Clone, Debug)]
+pub struct JobBuilder {
+    pub(super) job: Job,
+}
+
+impl JobBuilder {
+    /// Adds a plugin behind those there are: it gets what they let through or make.
+    pub fn then(mut self, plugin: impl Into<PathBuf>) -> Self {
+        self.job.plugins.push(Plugin::new(plugin.into()));
+        self
+    }
+
+    /// Tells the plugin that was added last something, by name.
+    pub fn param(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Some(plugin) = self.job.plugins.last_mut() {
+            plugin.params.insert(name.into(), value.into());
+        }
+        self
+    }
+
+    /// Hands a file to all plugins, which may read it by this name.
+    pub fn data(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.job.data.insert(name.into(), path.into());
+        self
+    }
+
+    /// For how long an instance of a plugin lives; default: as long as its worker.
+    pub fn isolate(mut self, isolation: Isolation) -> Self {
+        self.job.isolation = isolation;
+        self
+    }
+
+    /// What all side data together may have, in bytes; default: 1 GiB.
+    pub fn max_data(mut self, bytes: u64) -> Self {
+        self.job.limits.max_data = bytes;
+        self
+    }
+
+    /// Adds an input; without any, standard input is read.
+    pub fn input(mut self, input: Input) -> Self {
+        self.job.inputs.push(input);
+        self
+    }
+
+    /// Adds a file as an input.
+    pub fn file(self, path: impl Into<PathBuf>) -> Self {
+        self.input(Input::Path(path.into()))
+    }
+
+    /// Says where the output goes; default: standard output.
+    pub fn output(mut self, output: Output) -> Self {
+        self.job.output = output;
+        self
+    }
+
+    /// The format of every input; default: by its name and first bytes.
+    pub fn from(mut self, from: From) -> Self {
+        self.job.from = Some(from);
+        self
+    }
+
+    /// The records are the elements of the array at this place inside each JSON text;
+    /// default: what the format says. Of members with one name the first counts.
+    pub fn records(mut self, pointer: Pointer) -> Self {
+        self.job.records = Some(pointer);
+        self
+    }
+
+    /// Processes only so many records, the first of all inputs together; default: all.
+    pub fn limit(mut self, records: u64) -> Self {
+        self.job.limit = Some(records);
+        self
+    }
+
+    /// Processes only this record of the one input; default: all.
+    pub fn only(mut self, only: Only) -> Self {
+        self.job.only = Some(only);
+        self
+    }
+
+    /// The format of the output; default: that of the first input.
+    pub fn to(mut self, to: To) -> Self {
+        self.job.to = Some(to);
+        self
+    }
+
+    /// The columns of an output of rows; default: those of the first input.
+    pub fn columns(mut self, columns: Columns) -> Self {
+        self.job.columns = Some(columns);
+        self
+    }
+
+    /// The first row of an input of rows is a record too, and no names of columns come
+    /// out: plugins see arrays.
+    pub fn no_header(mut self) -> Self {
+        self.job.first_row = FirstRow::Record;
+        self
+    }
+
+    /// The order of the output; default: that of the input.
+    pub fn order(mut self, order: Order) -> Self {
+        self.job.order = order;
+        self
+    }
+
+    /// How many worker processes; default: one for each core.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.job.workers = workers;
+        self
+    }
+
+    /// About how many bytes a range has; default: 1 MiB, less for small inputs, so
+    /// that every worker has something to do.
+    pub fn range_size(mut self, bytes: u64) -> Self {
+        self.job.range_size = Some(bytes);
+        self
+    }
+
+    /// How many bytes of finished ranges may wait for an earlier one; default: 4 MiB
+    /// for each worker.
+    pub fn window(mut self, bytes: u64) -> Self {
+        self.job.window = Some(bytes);
+        self
+    }
+
+    /// What follows when a record fails; default: the job ends.
+    pub fn on_error(mut self, on_error: OnError) -> Self {
+        self.job.on_error = on_error;
+        self
+    }
+
+    /// How many failed records are acceptable; default: none.
+    pub fn max_errors(mut self, max_errors: MaxErrors) -> Self {
+        self.job.max_errors = max_errors;
+        self
+    }
+
+    /// Memory of one plugin instance in bytes; default: 256 MiB.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.job.limits.memory = bytes;
+        self
+    }
+
+    /// CPU time of one record; default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.job.limits.timeout = timeout;
+        self
+    }
+
+    /// What may be made of one record, in bytes; default: 64 MiB.
+    pub fn max_output(mut self, bytes: u64) -> Self {
+        self.job.limits.max_output = bytes;
+        self
+    }
+
+    /// What a reduce may fold records into, in bytes; default: 64 MiB.
+    pub fn max_state(mut self, bytes: u64) -> Self {
+        self.job.limits.max_state = bytes;
+        self
+    }
+
+    /// Writes the state of a reduce instead of the records that it makes of it at the
+    /// end, so that several can be merged later.
+    pub fn partial_state(mut self) -> Self {
+        self.job.wanted = Wanted::State;
+        self
+    }
+
+    /// Merges states that other jobs have written, in the order of the inputs, instead
+    /// of reading records. The inputs have to be files.
+    pub fn merge_states(mut self) -> Self {
+        self.job.inputs_are = InputsAre::States;
+        self
+    }
+
+    /// Length of a record in bytes; default: 64 MiB.
+    pub fn max_record(mut self, bytes: u64) -> Self {
+        self.job.limits.max_record = bytes;
+        self
+    }
+
+    /// Which layers of the sandbox there must be; default: those that every machine
+    /// has to allow, and all others that this one does.
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.job.sandbox = sandbox;
+        self
+    }
+
+    /// Judges the whole and gives the job.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a part that makes no sense, or parts that contradict
+    /// each other.
+    pub fn build(self) -> Result<Job, Error> {
+        let mut job = self.job;
+        if job.inputs.is_empty() {
+            job.inputs.push(Input::Stdin);
+        }
+        let usage = |text: &str| Err(Error::Usage(text.into()));
+        if job.inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
+            return usage("standard input (-) can be read only once");
+        }
+        if let Output::Directory(_) = job.output {
+            if job.inputs.contains(&Input::Stdin) {
+                return usage("standard input has no name below a directory (--output-dir)");
+            }
+            if job.order == Order::Any {
+                return usage("each input has its own output only in order (--output-dir)");
+            }
+            if job.inputs_are == InputsAre::States {
+                return usage("states are merged into one output");
+            }
+        }
+        if job.limit.is_some() && job.only.is_some() {
+            return usage("--limit and --only contradict each other");
+        }
+        if job.only == Some(Only::Number(0)) {
+            return usage("records count from 1 (--only)");
+        }
+        if !(1..=1024).contains(&job.workers) {
+            return usage("the number of workers must be 1 to 1024 (--workers)");
+        }
+        if job.range_size.is_some_and(|size| !(1..=1 << 30).contains(&size)) {
+            return usage("a range must have 1 byte to 1 GiB (--range-size)");
+        }
+        if !(1..=2 << 30).contains(&job.limits.max_record) {
+            return usage("the longest record must have 1 byte to 2 GiB (--max-record)");
+        }
+        if !(1..=2 << 30).contains(&job.limits.max_output) {
+            return usage("what is made of a record must have 1 byte to 2 GiB (--max-output)");
+        }
+        if !(1..=1 << 30).contains(&job.limits.max_state) {
+            return usage("what records are folded into must have 1 byte to 1 GiB (--max-state)");
+        }
+        if job.inputs_are == InputsAre::States && job.plugins.len() > 1 {
+            return usage("states are merged by one plugin, the reduce that made them");
+        }
+        if job.inputs_are == InputsAre::States && job.inputs.contains(&Input::Stdin) {
+            return usage("the states to be merged have to be files");
+        }
+        if job.plugins.len() > MAX_PLUGINS {
+            return usage("there are more than 16 plugins (--plugin)");
+        }
+        if job.data.len() > MAX_DATA_FILES {
+            return usage("there are more than 32 files of side data (--data)");
+        }
+        if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
+            return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");
+        }
+        let day = Duration::from_secs(24 * 60 * 60);
+        if !(Duration::from_millis(1)..=30 * day).contains(&job.limits.timeout) {
+            return usage("a record must have 1 ms to 30 days (--timeout)");
+        }
+        if matches!(job.max_errors, MaxErrors::Percent(share) if !(0.0..=100.0).contains(&share)) {
+            return usage("a share of failed records must be 0% to 100% (--max-errors)");
+        }
+        Ok(job)
+    }
+}
