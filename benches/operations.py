@@ -5,7 +5,9 @@
     python3 benches/operations.py --help     everything else
 
 *A chain*: the same three plugins in one run, in three runs with pipes between them, and in three
-runs with a file between each two, in turn forwards and backwards. All give the same bytes.
+runs with a file between each two, in turn forwards and backwards. All give the same bytes. Once with
+plugins that parse each record, where most of the time is theirs, and once with one that only looks
+at a record's length, where most of it is the program's.
 *A reduce*: the peak memory of counting events by `type` (6 keys), `actor.login` (12,000) and `id` (a
 key for each event, so that the state is larger than a slot), as benches/memory.py measures it.
 """
@@ -28,7 +30,10 @@ WORKERS = 2
 REDACT = ["--param", "fields=actor.url,payload"]
 PICK = ["--param", "fields=id,type,actor,repo.name:repo"]
 FLAT = ["--param", "fields=id,actor.login:user,type,repo"]
-CHAIN = [("redact", REDACT), ("map", PICK), ("map", FLAT)]
+CHAINS = {
+    "that parse JSON": [("redact", REDACT), ("map", PICK), ("map", FLAT)],
+    "that look at lengths": [("longer", [])] * 3,
+}
 KEYS = ["type", "actor.login", "id"]
 
 
@@ -44,7 +49,7 @@ def main():
         "cpu": field("/proc/cpuinfo", "model name"),
         "records": options.records,
         "workers": WORKERS,
-        "chain": chains(options, host, data),
+        "chains": {name: chain_figures(options, host, data, chain) for name, chain in CHAINS.items()},
         "reduce": {by: reduce(options, host, data, by) for by in KEYS},
     }
     text = tables(trial)
@@ -66,26 +71,28 @@ def parse_arguments():
 
 
 def wasm(name):
-    return str(ROOT / f"plugins/{name}/{name}.wasm")
+    file = ROOT / f"plugins/{name}/{name}.wasm"
+    return str(file if file.exists() else file.with_suffix(".wat"))
 
 
-def one_run(options, host, data):
+def one_run(options, host, data, chain):
     command = [host, "--quiet", "--workers", str(WORKERS)]
-    for place, (name, params) in enumerate(CHAIN, 1):
-        command += ["--plugin", wasm(name), "--param", f"{place}:{params[1]}"]
+    for place, (name, params) in enumerate(chain, 1):
+        command += ["--plugin", wasm(name)]
+        command += [f"{place}:{word}" if word != "--param" else word for word in params]
     out = options.dir / "chain.one"
     run([[*command, "-o", out, data]])
     return out
 
 
-def with_pipes(options, host, data):
+def with_pipes(options, host, data, chain):
     out = options.dir / "chain.pipes"
     with open(out, "wb") as last:
         stdin, running = None, []
-        for place, (name, params) in enumerate(CHAIN):
+        for place, (name, params) in enumerate(chain):
             source = [data] if place == 0 else ["--from", "ndjson", "-"]
             command = [host, "--quiet", "--workers", str(WORKERS), "--plugin", wasm(name), *params, *source]
-            is_last = place + 1 == len(CHAIN)
+            is_last = place + 1 == len(chain)
             process = subprocess.Popen(command, stdin=stdin, stdout=last if is_last else subprocess.PIPE)
             if stdin:
                 stdin.close()
@@ -96,9 +103,9 @@ def with_pipes(options, host, data):
     return out
 
 
-def with_files(options, host, data):
+def with_files(options, host, data, chain):
     source = data
-    for place, (name, params) in enumerate(CHAIN):
+    for place, (name, params) in enumerate(chain):
         out = options.dir / f"chain.files{place}.ndjson"
         run([[host, "--quiet", "--workers", str(WORKERS), "--plugin", wasm(name), *params, "-o", out, source]])
         source = out
@@ -114,14 +121,14 @@ def run(commands):
             raise Failure(f"{' '.join(map(str, command))} failed")
 
 
-def chains(options, host, data):
+def chain_figures(options, host, data, chain):
     figures = {way: {"wall": [], "cpu": []} for way in WAYS}
     for number in range(options.rounds + 1):
         order = list(WAYS) if number % 2 else list(WAYS)[::-1]
         outputs = {}
         for way in order:
             began, used = time.monotonic(), os.times()
-            outputs[way] = WAYS[way](options, host, data)
+            outputs[way] = WAYS[way](options, host, data, chain)
             wall, now = time.monotonic() - began, os.times()
             cpu = now.children_user - used.children_user + now.children_system - used.children_system
             # The first round warms up.
@@ -154,15 +161,14 @@ def reduce(options, host, data, by):
 
 
 def tables(trial):
-    def median(way, what):
-        return statistics.median(trial["chain"][way][what])
-
-    lines = [f"{trial['date']}, {trial['commit']}, {trial['cpu']}, {trial['records']:,} events, {WORKERS} workers", "",
-             "| three plugins | median s | best s | of one run | CPU s | of one run |", "|---|---|---|---|---|---|"]
-    for way, figures in trial["chain"].items():
-        wall, cpu = median(way, "wall"), median(way, "cpu")
-        lines.append(f"| {way} | {wall:.3f} | {min(figures['wall']):.3f} | {wall / median('one run', 'wall'):.2f} "
-                     f"| {cpu:.2f} | {cpu / median('one run', 'cpu'):.2f} |")
+    lines = [f"{trial['date']}, {trial['commit']}, {trial['cpu']}, {trial['records']:,} events, {WORKERS} workers"]
+    for name, chain in trial["chains"].items():
+        one = {what: statistics.median(walls) for what, walls in chain["one run"].items()}
+        lines += ["", f"| three plugins {name} | median s | best s | of one run | CPU s | of one run |", "|---|---|---|---|---|---|"]
+        for way, figures in chain.items():
+            wall, cpu = statistics.median(figures["wall"]), statistics.median(figures["cpu"])
+            lines.append(f"| {way} | {wall:.3f} | {min(figures['wall']):.3f} | {wall / one['wall']:.2f} "
+                         f"| {cpu:.2f} | {cpu / one['cpu']:.2f} |")
     lines += ["", "| count-by | state, MB | peak of all processes, MiB (highest of 3) | s |", "|---|---|---|---|"]
     for by, found in trial["reduce"].items():
         peak = max(figure["peak"] for figure in found["runs"])

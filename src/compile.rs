@@ -1,7 +1,8 @@
 //! Compiling the plugin, once for all workers, in a process of its own: the
 //! supervisor never parses WebAssembly. Both sides are here: what the supervisor
-//! asks ([`prepare`]) and what the compile worker does ([`serve`]).
+//! asks ([`prepare_all`]) and what the compile worker does ([`serve`]).
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::hash::RandomState;
 use std::io::Write as _;
@@ -16,6 +17,7 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 use crate::descriptors;
 use crate::error::Error;
 use crate::ipc::{self, Heard, SocketDirectory};
+use crate::job::Job;
 use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response, cut_text};
 use crate::roles::Role;
 use crate::runtime::{self, Checked};
@@ -45,12 +47,47 @@ pub(crate) struct Artifact {
     pub file: OwnedFd,
 }
 
+impl Artifact {
+    /// The same, for another place in the chain.
+    fn again(&self) -> Result<Artifact, Error> {
+        let file = self.file.try_clone();
+        let file = file.map_err(|error| Error::system("hand on a compiled plugin", error))?;
+        Ok(Artifact { file, ..*self })
+    }
+}
+
+/// Has a job's plugins checked and compiled, side by side, each file once.
+///
+/// # Errors
+/// Those of [`prepare`], for the first plugin that has one.
+pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<Artifact>, Error> {
+    let paths: Vec<&Path> = job.plugins().collect();
+    // Where the file of each is named first.
+    let first = |path: &&Path| paths.iter().position(|other| other == path);
+    let firsts: Vec<usize> = paths.iter().filter_map(first).collect();
+    // A compile worker lives no longer than the thread that started it, which waits for it.
+    let made = std::thread::scope(|scope| {
+        let mut threads = BTreeMap::new();
+        for place in &firsts {
+            let (path, number) = (paths[*place], *place as u64);
+            let compile = move || prepare(path, number, job.sandbox, directory);
+            threads.entry(*place).or_insert_with(|| scope.spawn(compile));
+        }
+        let panicked = |_| Err(Error::Workers("the thread of a compile worker panicked".into()));
+        threads
+            .into_iter()
+            .map(|(place, thread)| Ok((place, thread.join().unwrap_or_else(panicked)?)))
+            .collect::<Result<BTreeMap<usize, Artifact>, Error>>()
+    })?;
+    firsts.iter().map(|place| made[place].again()).collect()
+}
+
 /// Has a plugin checked and compiled; `number` is its place among the job's plugins.
 ///
 /// # Errors
 /// [`Error::Plugin`] in words for its author; [`Error::Workers`] if the compile
 /// worker cannot do its work.
-pub(crate) fn prepare(
+fn prepare(
     path: &Path,
     number: u64,
     sandbox: Sandbox,

@@ -99,12 +99,7 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     };
     inputs.check(job)?;
     let directory = SocketDirectory::new()?;
-    let artifacts = job
-        .plugins
-        .iter()
-        .zip(0..)
-        .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
-        .collect::<Result<Vec<Artifact>, Error>>()?;
+    let artifacts = compile::prepare_all(job, &directory)?;
     plan::check_operations(job, &artifacts)?;
     let formats = Formats::new(job, &inputs, plan::results(&artifacts))?;
     let data = SideData::sizes(job)?;

@@ -97,12 +97,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     inputs.check(job)?;
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
-    let artifacts = job
-        .plugins
-        .iter()
-        .zip(0..)
-        .map(|(plugin, number)| compile::prepare(&plugin.path, number, job.sandbox, &directory))
-        .collect::<Result<Vec<Artifact>, Error>>()?;
+    let artifacts = compile::prepare_all(job, &directory)?;
     plan::check_operations(job, &artifacts)?;
     let formats = Formats::new(job, &inputs, plan::results(&artifacts))?;
     let data = SideData::copy(job)?;
