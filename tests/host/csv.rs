@@ -124,7 +124,7 @@ fn rows_with_too_few_or_too_many_fields_are_malformed() {
     for (row, has) in [("1", 1), ("1,2,3", 3), ("1,2,", 3), ("\"\"", 1)] {
         let text = format!("a,b\n0,0\n{row}\n4,5\n");
         let ran = over("--from csv", &text);
-        let what = format!("it has {has} fields where the header has 2");
+        let what = format!("the number of its fields is {has}, and that of the header is 2");
         ran.exits(1).writes("a,b\n0,0\n").says("record 2 of standard input").says(&what);
         let ran = over("--from csv --on-error skip", &text);
         ran.exits(4).writes("a,b\n0,0\n4,5\n").account().holds(&[("malformed", 1)]);

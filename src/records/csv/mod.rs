@@ -47,6 +47,6 @@ pub(crate) enum BadRow {
     AfterQuote { field: usize },
     #[error("the quotes of its field {field} are never closed")]
     NeverClosed { field: usize },
-    #[error("it has {has} fields where the header has {wants}")]
+    #[error("the number of its fields is {has}, and that of the header is {wants}")]
     Count { has: usize, wants: usize },
 }
