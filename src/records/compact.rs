@@ -2,8 +2,7 @@
 //! else changes. Needed where records of a JSON text become JSON lines.
 
 use memchr::memchr2;
-
-use super::{JsonSplitter, Step};
+use serde::de::IgnoredAny;
 
 /// Writes `value` to `out` without the white space between its tokens and gives
 /// the number of bytes written, or `None` if `out` is too small.
@@ -48,12 +47,10 @@ fn string_length(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// Whether `text` is exactly one JSON value by structure, so that it can stand as
-/// an element of an array without forging another one.
-pub(crate) fn is_one_value(text: &[u8]) -> bool {
-    let mut splitter = JsonSplitter::sequence(0);
-    matches!(splitter.next(0, text, true), Step::Record { .. })
-        && splitter.next(0, text, true) == Step::End
+/// Whether `text` is exactly one JSON value, valid down to its last digit, so that it can
+/// stand as an element of an array without forging another one or spoiling the rest.
+pub(crate) fn is_one_value(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]
@@ -80,9 +77,14 @@ mod tests {
 
     #[test]
     fn one_value_is_told_from_none_and_two() {
-        assert!(is_one_value(b" {\"a\":1} "));
-        for text in ["", "1,2", "1 2", "[1", "{}]", "\"a"] {
-            assert!(!is_one_value(text.as_bytes()), "{text}");
+        for text in [" {\"a\":1} ", "1e400", "\"\\ud800\"", "[[], {}]\n", "-0.0"] {
+            assert!(is_one_value(text), "{text}");
+        }
+        assert!(is_one_value(&format!("{}{}", "[".repeat(100_000), "]".repeat(100_000))));
+        for text in
+            ["", "1,2", "1 2", "[1", "{}]", "\"a", "{\"a\":}", "NaN", "01", "\"\\x\"", "\"\n\""]
+        {
+            assert!(!is_one_value(text), "{text}");
         }
     }
 }

@@ -95,7 +95,7 @@ impl<'a> Output<'a> {
         let record = seen.record.as_bytes();
         if seen.format == Format::Ndjson
             && matches!(self.framing, Framing::Values | Framing::Elements | Framing::Text)
-            && !is_one_value(record)
+            && !is_one_value(seen.record)
         {
             return Err(NotWritten::Malformed("the line is not one JSON value"));
         }
@@ -150,7 +150,7 @@ impl<'a> Output<'a> {
             // Of any text a line is made, and of what a row is made of its writer knows more.
             Framing::Text | Framing::Rows(_) => false,
         };
-        if is_json && !is_one_value(bytes) {
+        if is_json && !is_one_value(text) {
             return Err(NotWritten::NoRecord("it is not one JSON value"));
         }
         let room = &mut self.area[self.written..];

@@ -299,3 +299,20 @@ fn what_a_chain_logs_is_bounded_together() {
     }
     host.stdin("1").run().exits(2).says("there are more than 16 plugins");
 }
+
+#[test]
+fn what_is_made_has_to_be_valid_json_where_the_output_is_json() {
+    for made in ["[1,]", "NaN ", "0001", "[\\ff]"] {
+        let data = format!("(data (i32.const 128) \"{made}\")");
+        let plugin = wat::map_with("", &data, "(call $some (i32.const 128) (i32.const 4))");
+        if made.starts_with("[\\") {
+            // That is no text at all, which the canonical ABI does not allow.
+            over(&plugin, "", "[0]").exits(1).says("the plugin's answer is not UTF-8 text");
+            continue;
+        }
+        over(&plugin, "", "[0]").exits(1).writes("[]\n").says("it is not one JSON value");
+        over(&plugin, "--to ndjson", "0").exits(1).says("it is not one JSON value");
+        // Of JSON lines, what is in a line is the plugin's business.
+        over(&plugin, "--from ndjson", "0\n").exits(0).writes(format!("{made}\n"));
+    }
+}

@@ -229,7 +229,8 @@ fn states_are_written_and_merged_later() {
     merge("empty.state").exits(0).writes("");
     merge("0.state 1.state.gz --partial-state -o 01.state").exits(0);
     merge("01.state 2.state.zst").exits(0).writes(&text);
-    merge("0.state --to json").exits(0);
+    // No number begins with a zero and goes on.
+    merge("0.state --to json").exits(1).says("record 1 of what `finish` made").says("not one JSON");
 }
 
 #[test]
