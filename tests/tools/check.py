@@ -243,6 +243,20 @@ def cities(path, scratch):
     arguments = plugin("count-by") + params(by="country") + ["--to", "ndjson"]
     every_way("reduce of an array, DuckDB", arguments, path, wanted, ["--from", "json"])
 
+    arguments = plugin("redact") + params(fields="lat,lng") + ["--to", "ndjson"]
+    output = run([*arguments, path])
+    same_values("batch of an array, jq", output, jq(".[] | .lat = null | .lng = null", path))
+    every_way("batch of an array, jq", arguments, path, output, ["--from", "json"])
+
+    # One record for each country, with all its cities, taken apart again.
+    countries = scratch / "countries.json"
+    grouped = "group_by(.country) | map({country: .[0].country, cities: .})"
+    countries.write_bytes(jq(grouped, path))
+    arguments = plugin("flat-map") + params(array="cities", keep="country:land", **{"as": "city"}) + ["--to", "ndjson"]
+    output = run([*arguments, countries])
+    same_values("flat-map of an array, jq", output, jq(".[] | {land: .country, city: .cities[]}", countries))
+    every_way("flat-map of an array, jq", arguments, countries, output, ["--from", "json"])
+
     # A table of every other country, and what DuckDB joins.
     table = scratch / "table.ndjson"
     codes = sorted({city["country"] for city in parsed})[::2]
