@@ -1,6 +1,9 @@
 //! The ways in which files are compressed here, by their first bytes and by their names.
 
+use std::io::{self, BufRead, Read};
 use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
 
 /// What a file is compressed with.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -40,6 +43,29 @@ impl Compression {
         match self {
             Compression::Gzip => "gzip",
             Compression::Zstd => "zstd",
+        }
+    }
+
+    /// Reads what is compressed so.
+    pub fn decoder<R: BufRead>(self, packed: R) -> io::Result<Decoder<R>> {
+        Ok(match self {
+            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(packed))),
+            Compression::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(packed)?),
+        })
+    }
+}
+
+/// Gives the bytes of something that is compressed.
+pub(crate) enum Decoder<R: BufRead> {
+    Gzip(Box<MultiGzDecoder<R>>),
+    Zstd(zstd::stream::read::Decoder<'static, R>),
+}
+
+impl<R: BufRead> Read for Decoder<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::Gzip(decoder) => decoder.read(buffer),
+            Decoder::Zstd(decoder) => decoder.read(buffer),
         }
     }
 }

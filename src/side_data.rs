@@ -37,9 +37,7 @@ impl SideData {
         }
         Ok(data)
     }
-}
 
-impl SideData {
     /// The files that the job names and their sizes in bytes, without copying them.
     ///
     /// # Errors

@@ -43,8 +43,7 @@ fn decompressed(file: File, max_state: u64) -> io::Result<Vec<u8>> {
     let mut file = BufReader::new(file);
     let first = io::BufRead::fill_buf(&mut file)?;
     let mut source: Box<dyn Read> = match Compression::of_bytes(first) {
-        Some(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Some(Compression::Zstd) => Box::new(zstd::stream::read::Decoder::with_buffer(file)?),
+        Some(compression) => Box::new(compression.decoder(file)?),
         None => Box::new(file),
     };
     let mut bytes = Vec::new();

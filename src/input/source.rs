@@ -6,12 +6,11 @@ use std::io::{self, BufReader, Chain, Cursor, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use flate2::bufread::MultiGzDecoder;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::compression::Compression;
+use crate::compression::{Compression, Decoder};
 use crate::records::CHUNK;
 
 /// Bytes of a compressed stream that are read at once.
@@ -81,17 +80,12 @@ impl Read for Raw<'_> {
 
 type Packed<'a> = BufReader<Chain<Cursor<Vec<u8>>, Raw<'a>>>;
 
-enum Decoder<'a> {
-    Gzip(Box<MultiGzDecoder<Packed<'a>>>),
-    Zstd(zstd::stream::read::Decoder<'static, Packed<'a>>),
-}
-
 /// Gives the bytes of a stream.
 pub(super) struct Bytes<'a> {
     raw: Raw<'a>,
     /// The first bytes, until it is known what they are.
     first: Vec<u8>,
-    decoder: Option<(Compression, Decoder<'a>)>,
+    decoder: Option<(Compression, Decoder<Packed<'a>>)>,
     begun: bool,
 }
 
@@ -132,8 +126,7 @@ impl<'a> Bytes<'a> {
         let room = &mut into[held..];
         let read = match &mut self.decoder {
             None => self.raw.read(room),
-            Some((_, Decoder::Gzip(decoder))) => decoder.read(room),
-            Some((_, Decoder::Zstd(decoder))) => decoder.read(room),
+            Some((_, decoder)) => decoder.read(room),
         };
         into.truncate(held + *read.as_ref().unwrap_or(&0));
         read.map_err(|error| match &self.decoder {
@@ -157,10 +150,7 @@ impl<'a> Bytes<'a> {
         let Some(compression) = Compression::of_bytes(&self.first) else { return Ok(()) };
         let first = Cursor::new(std::mem::take(&mut self.first));
         let packed = BufReader::with_capacity(PACKED, first.chain(self.raw));
-        let decoder = match compression {
-            Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(packed))),
-            Compression::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(packed)?),
-        };
+        let decoder = compression.decoder(packed)?;
         self.decoder = Some((compression, decoder));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Whether an output could be written, found out without making or changing anything.
 
-use std::fs::{OpenOptions, TryLockError};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::input::{Identity, Inputs};
 use crate::job::Output;
 
 use super::outputs::names_below;
-use super::sink::{another_run, is_an_input, partial_name};
+use super::sink::{claim, partial_name};
 
 /// Checks the output of a job. Gives the output of each input, where each has its own.
 ///
@@ -46,17 +46,8 @@ fn check_path(path: &Path, inputs: &[Identity]) -> io::Result<()> {
     }
     let partial = partial_name(path)?;
     match OpenOptions::new().write(true).open(&partial) {
-        Ok(file) => {
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(another_run(&partial)),
-                Err(TryLockError::Error(error)) => return Err(error),
-            }
-            if inputs.contains(&Identity::of(&file.metadata()?)) {
-                return Err(is_an_input(&partial));
-            }
-            Ok(())
-        }
+        // The lock goes with the file.
+        Ok(file) => claim(&file, &partial, inputs),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let above = partial.parent().filter(|above| !above.as_os_str().is_empty());
             may_be_made_in(above.unwrap_or(Path::new(".")))

@@ -156,19 +156,32 @@ pub(crate) fn partial_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(partial))
 }
 
-pub(super) fn another_run(partial: &Path) -> io::Error {
+fn another_run(partial: &Path) -> io::Error {
     let partial = partial.display();
     io::Error::other(format!(
         "another run is writing {partial}; wait for it, or choose another output"
     ))
 }
 
-pub(super) fn is_an_input(partial: &Path) -> io::Error {
+fn is_an_input(partial: &Path) -> io::Error {
     io::Error::other(format!(
         "{}, which is written until the output is whole, is an input of this job; rename it, or \
          choose another output",
         partial.display()
     ))
+}
+
+/// Locks the file that an output is until it is whole, and sees to it that nobody reads it.
+pub(super) fn claim(file: &File, partial: &Path, inputs: &[Identity]) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(another_run(partial)),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    match inputs.contains(&Identity::of(&file.metadata()?)) {
+        true => Err(is_an_input(partial)),
+        false => Ok(()),
+    }
 }
 
 fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
@@ -183,14 +196,7 @@ fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(Path
     let path = final_name(path);
     // Not truncated before it is locked: another run may be writing it.
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(another_run(&partial)),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    if inputs.contains(&Identity::of(&file.metadata()?)) {
-        return Err(is_an_input(&partial));
-    }
+    claim(&file, &partial, inputs)?;
     file.set_len(0)?;
     // It keeps the permissions of the file that it will replace.
     if let Ok(existing) = std::fs::metadata(&path) {

@@ -307,6 +307,8 @@ fn ends_word(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::Splitter;
+    use crate::records::properties::no_cut_matters;
 
     fn split(mut splitter: JsonSplitter, text: &str) -> Result<Vec<&str>, Fault> {
         let mut found = Vec::new();
@@ -365,29 +367,7 @@ mod tests {
     fn every_way_of_cutting_the_bytes_gives_the_same_values() {
         let text = "{\"a\\\\\":\"\\\"]\"} [1,[2]] \"s\\\\\" 12 nul{} ";
         let whole = sequence(text).unwrap();
-        for cut in 0..=text.len() {
-            for second in cut..=text.len() {
-                let mut splitter = JsonSplitter::sequence(0);
-                let (mut base, mut found) = (0, Vec::new());
-                for end in [cut, second, text.len()] {
-                    loop {
-                        let bytes = &text.as_bytes()[base as usize..end];
-                        match splitter.next(base, bytes, end == text.len()) {
-                            Step::Record { start, end } => {
-                                found.push(&text[start as usize..end as usize]);
-                            }
-                            Step::More { keep, .. } => {
-                                base = keep;
-                                break;
-                            }
-                            Step::End => break,
-                            Step::Fault(fault) => panic!("{fault} at {}", fault.at),
-                        }
-                    }
-                }
-                assert_eq!(found, whole, "cut at {cut} and {second}");
-            }
-        }
+        no_cut_matters(text, &whole, || Splitter::Json(JsonSplitter::sequence(0)));
     }
 
     #[test]

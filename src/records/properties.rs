@@ -57,6 +57,33 @@ fn rows(text: &str, format: Format) -> Vec<String> {
     reader.records().map(|record| format!("{:?}", record.unwrap())).collect()
 }
 
+/// Shows a splitter a text in three pieces, cut in every way: it finds these records.
+pub(crate) fn no_cut_matters(text: &str, whole: &[&str], new: impl Fn() -> Splitter) {
+    for first in 0..=text.len() {
+        for second in first..=text.len() {
+            let mut splitter = new();
+            let (mut base, mut found) = (0, Vec::new());
+            for end in [first, second, text.len()] {
+                loop {
+                    let bytes = &text.as_bytes()[base as usize..end];
+                    match splitter.next(base, bytes, end == text.len()) {
+                        Step::Record { start, end } => {
+                            found.push(&text[start as usize..end as usize]);
+                        }
+                        Step::More { keep, .. } => {
+                            base = keep;
+                            break;
+                        }
+                        Step::End => break,
+                        Step::Fault(fault) => panic!("{fault} at {}", fault.at),
+                    }
+                }
+            }
+            assert_eq!(found, whole, "cut at {first} and {second}");
+        }
+    }
+}
+
 /// Any number of these, one behind the other.
 fn many(parts: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
     proptest::collection::vec(proptest::sample::select(parts), 0..most)

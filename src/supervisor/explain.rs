@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::compile::{self, Artifact};
+use crate::compile::Artifact;
 use crate::compression::Compression;
 use crate::error::Error;
 use crate::input::{self, Inputs, Layout, Named};
@@ -17,9 +17,8 @@ use crate::records::csv::Delimiter;
 use crate::sandbox::{self, Layers, Sandbox};
 use crate::side_data::SideData;
 
-use super::formats::{Formats, framing};
-use super::plan::{self, Plan};
-use super::read_states;
+use super::formats::framing;
+use super::{Prepared, read_states};
 
 /// What a job would do.
 #[derive(Clone, Debug)]
@@ -99,11 +98,8 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     };
     inputs.check(job)?;
     let directory = SocketDirectory::new()?;
-    let artifacts = compile::prepare_all(job, &directory)?;
-    plan::check_operations(job, &artifacts)?;
-    let formats = Formats::new(job, &inputs, plan::results(&artifacts))?;
+    let Prepared { artifacts, plan, .. } = Prepared::new(job, &inputs, &directory)?;
     let data = SideData::sizes(job)?;
-    let plan = Plan::new(job, &inputs, &artifacts, &formats);
     let range_size = plan.cut_rules.range_size;
     let outputs = output::check(&job.output, &inputs)?;
     let (layers, missing) = layers(job.sandbox)?;

@@ -97,12 +97,9 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     inputs.check(job)?;
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
-    let artifacts = compile::prepare_all(job, &directory)?;
-    plan::check_operations(job, &artifacts)?;
-    let formats = Formats::new(job, &inputs, plan::results(&artifacts))?;
+    let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory)?;
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
-    let plan = Plan::new(job, &inputs, &artifacts, &formats);
     let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
@@ -133,6 +130,24 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     };
     let end = supervisor.work(cutter, &heard);
     supervisor.close(end, started)
+}
+
+/// What is settled before anything of a job is read or written.
+struct Prepared {
+    artifacts: Vec<Artifact>,
+    formats: Formats,
+    plan: Plan,
+}
+
+impl Prepared {
+    /// Has the plugins compiled, and sees whether everything goes together.
+    fn new(job: &Job, inputs: &Inputs, directory: &SocketDirectory) -> Result<Prepared, Error> {
+        let artifacts = compile::prepare_all(job, directory)?;
+        plan::check_operations(job, &artifacts)?;
+        let formats = Formats::new(job, inputs, plan::results(&artifacts))?;
+        let plan = Plan::new(job, inputs, &artifacts, &formats);
+        Ok(Prepared { artifacts, formats, plan })
+    }
 }
 
 /// Something that a worker said, or its end.

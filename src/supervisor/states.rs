@@ -149,11 +149,16 @@ mod tests {
         states.insert(at(range), at(range + 1), Some(state.into()));
     }
 
+    /// Merges two as a worker would: one behind the other.
+    fn merge(states: &mut States, work: &StateWork) {
+        let Act::Merge { at } = work.act() else { panic!("no merge") };
+        states.merged(at, work.input().to_vec());
+    }
+
     /// Merges as workers would, until nothing is left to merge.
     fn merge_all(states: &mut States, more: More) {
         while let Some(work) = states.next(more) {
-            let Act::Merge { at } = work.act() else { panic!("no merge") };
-            states.merged(at, work.input().to_vec());
+            merge(states, &work);
         }
     }
 
@@ -203,8 +208,7 @@ mod tests {
         insert(&mut states, 3, "c");
         assert!(states.next(More::No).is_none());
         assert!(!states.is_one());
-        let Act::Merge { at } = work.act() else { panic!("no merge") };
-        states.merged(at, b"ab".to_vec());
+        merge(&mut states, &work);
         merge_all(&mut states, More::No);
         assert!(states.is_one());
         assert_eq!(states.take_one().unwrap(), b"abc");
@@ -217,8 +221,7 @@ mod tests {
         insert(&mut states, 2, "c");
         let work = states.next(More::Comes).unwrap();
         states.insert(at(0), at(1), None);
-        let Act::Merge { at } = work.act() else { panic!("no merge") };
-        states.merged(at, b"bc".to_vec());
+        merge(&mut states, &work);
         assert!(states.is_one());
         assert_eq!(states.take_one().unwrap(), b"bc");
     }
@@ -232,9 +235,8 @@ mod tests {
         for range in 1..200 {
             insert(&mut states, range, "0123456789");
             while let Some(work) = states.next(More::Comes) {
-                let Act::Merge { at } = work.act() else { panic!("no merge") };
                 merged += work.input().len();
-                states.merged(at, work.input().to_vec());
+                merge(&mut states, &work);
             }
         }
         merge_all(&mut states, More::No);

@@ -1,15 +1,8 @@
 //! What records become where the output has another format than the input, cell by cell,
 //! and which formats do not go together.
 
-use crate::run::{Ran, Scene};
-use crate::wat;
-
-/// Answers with the record itself, as something that the plugin has made.
-const SAME: &str = "(call $some (local.get $at) (local.get $length))";
-
-fn over(plugin: &str, arguments: &str, text: &str) -> Ran {
-    Scene::new().host(plugin).args(arguments).stdin(text).run()
-}
+use crate::run::{Scene, over};
+use crate::wat::{self, SAME};
 
 #[test]
 fn what_a_filter_keeps_changes_as_little_as_the_output_demands() {

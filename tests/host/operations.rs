@@ -1,17 +1,11 @@
 //! Operations beyond the filter: what is made of records, what plugins are told, and
 //! several plugins behind each other.
 
-use crate::run::{Ran, Scene, same};
-use crate::wat;
+use crate::run::{Ran, Scene, over, same};
+use crate::wat::{self, SAME};
 
-/// Answers with the record itself.
-const SAME: &str = "(call $some (local.get $at) (local.get $length))";
 /// Answers with the 18 bytes at 64, which are no JSON and end with a line break.
 const WORDS: &str = "(call $some (i32.const 64) (i32.const 18))";
-
-fn over(plugin: &str, arguments: &str, text: &str) -> Ran {
-    Scene::new().host(plugin).args(arguments).stdin(text).run()
-}
 
 #[test]
 fn a_map_replaces_records_in_their_order() {

@@ -1,14 +1,10 @@
 //! Reduces: what all records are folded into, merged in the input's order, and finished.
 
-use crate::run::{Ran, Scene};
+use crate::run::{Scene, over};
 use crate::wat;
 
 fn numbers(count: usize) -> String {
     (0..count).map(|number| format!("{number:05}\n")).collect()
-}
-
-fn over(plugin: &str, arguments: &str, text: &str) -> Ran {
-    Scene::new().host(plugin).args(arguments).stdin(text).run()
 }
 
 #[test]

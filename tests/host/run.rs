@@ -90,6 +90,11 @@ impl Scene {
     }
 }
 
+/// Runs a plugin, given as text, over a text that comes as standard input.
+pub fn over(plugin: &str, arguments: &str, text: &str) -> Ran {
+    Scene::new().host(plugin).args(arguments).stdin(text).run()
+}
+
 enum Stdin {
     Nothing,
     Bytes(Vec<u8>),

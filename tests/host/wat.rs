@@ -8,8 +8,31 @@ pub fn filter(body: &str) -> String {
 
 /// A filter with imports before, and further definitions after, the usual ones.
 pub fn filter_with(imports: &str, more: &str, body: &str) -> String {
-    format!("(module\n{imports}\n{USUAL}\n{more}\n{KEEP}\n{body}))")
+    format!(
+        "(module\n{imports}\n{USUAL}
+{SHARED}\n{more}\n{KEEP}\n{body}))"
+    )
 }
+
+/// `$answer` at 16, and `$has`, which looks for a byte.
+const SHARED: &str = r#"
+(func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
+  (i32.store8 (i32.const 16) (local.get $error))
+  (i32.store (i32.const 20) (local.get $value))
+  (i32.store (i32.const 24) (local.get $length))
+  (i32.const 16))
+(func $has (param $at i32) (param $length i32) (param $byte i32) (result i32)
+  (local $end i32)
+  (local.set $end (i32.add (local.get $at) (local.get $length)))
+  (block $none
+    (loop $next
+      (br_if $none (i32.ge_u (local.get $at) (local.get $end)))
+      (if (i32.eq (i32.load8_u (local.get $at)) (local.get $byte))
+        (then (return (i32.const 1))))
+      (local.set $at (i32.add (local.get $at) (i32.const 1)))
+      (br $next)))
+  (i32.const 0))
+"#;
 
 const KEEP: &str = r#"(func (export "keep") (param $at i32) (param $length i32) (result i32)"#;
 
@@ -30,25 +53,10 @@ const USUAL: &str = r#"
   (if (i32.gt_s (local.get $missing) (i32.const 0))
     (then
       (if (i32.eq (memory.grow (local.get $missing)) (i32.const -1)) (then unreachable)))))
-(func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
-  (i32.store8 (i32.const 16) (local.get $error))
-  (i32.store (i32.const 20) (local.get $value))
-  (i32.store (i32.const 24) (local.get $length))
-  (i32.const 16))
 (func $yes (result i32) (call $answer (i32.const 0) (i32.const 1) (i32.const 0)))
 (func $no (result i32) (call $answer (i32.const 0) (i32.const 0) (i32.const 0)))
 (func $rejected (result i32) (call $answer (i32.const 1) (i32.const 64) (i32.const 18)))
-(func $has (param $at i32) (param $length i32) (param $byte i32) (result i32)
-  (local $end i32)
-  (local.set $end (i32.add (local.get $at) (local.get $length)))
-  (block $none
-    (loop $next
-      (br_if $none (i32.ge_u (local.get $at) (local.get $end)))
-      (if (i32.eq (i32.load8_u (local.get $at)) (local.get $byte))
-        (then (return (i32.const 1))))
-      (local.set $at (i32.add (local.get $at) (i32.const 1)))
-      (br $next)))
-  (i32.const 0))
+
 "#;
 
 /// What `rejects` says, as a terminal may see it.
@@ -60,12 +68,16 @@ pub fn map(body: &str) -> String {
     map_with("", "", body)
 }
 
+/// What a map does to answer with the record itself.
+pub const SAME: &str = "(call $some (local.get $at) (local.get $length))";
+
 /// A map with imports before, and further definitions after, the usual ones.
 pub fn map_with(imports: &str, more: &str, body: &str) -> String {
     format!(
         r#"(module
 {imports}
 {USUAL}
+{SHARED}
 {more}
 (func $some (param $text i32) (param $length i32) (result i32)
   (i32.store (i32.const 16) (i32.const 0))
@@ -104,6 +116,7 @@ fn flat_map_at(list: u32, times: u32, longer_than: u32, body: &str) -> String {
     format!(
         r#"(module
 {USUAL}
+{SHARED}
 (func (export "expand") (param $at i32) (param $length i32) (result i32)
   (local $times i32)
   (local $next i32)
@@ -227,6 +240,7 @@ pub fn reduce_with(take: &str, merge: &str, finish: &str) -> String {
     format!(
         r#"(module
 {USUAL_AT_A_HEAP}
+{SHARED}
 (func (export "add") (param $at i32) (param $length i32) (result i32)
   (if (call $has (local.get $at) (local.get $length) (i32.const 63)) (then unreachable))
   (if (call $has (local.get $at) (local.get $length) (i32.const 33))
@@ -290,6 +304,7 @@ pub fn batch() -> String {
     format!(
         r#"(module
 {USUAL_AT_A_HEAP}
+{SHARED}
 (func (export "process") (param $list i32) (param $count i32) (result i32)
   (local $answers i32)
   (local $next i32)
@@ -362,20 +377,5 @@ const USUAL_AT_A_HEAP: &str = r#"
     (i32.and (i32.add (global.get $heap) (i32.sub (local.get $align) (i32.const 1)))
       (i32.sub (i32.const 0) (local.get $align))))
   (call $more (local.get $size)))
-(func $answer (param $error i32) (param $value i32) (param $length i32) (result i32)
-  (i32.store8 (i32.const 16) (local.get $error))
-  (i32.store (i32.const 20) (local.get $value))
-  (i32.store (i32.const 24) (local.get $length))
-  (i32.const 16))
-(func $has (param $at i32) (param $length i32) (param $byte i32) (result i32)
-  (local $end i32)
-  (local.set $end (i32.add (local.get $at) (local.get $length)))
-  (block $none
-    (loop $next
-      (br_if $none (i32.ge_u (local.get $at) (local.get $end)))
-      (if (i32.eq (i32.load8_u (local.get $at)) (local.get $byte))
-        (then (return (i32.const 1))))
-      (local.set $at (i32.add (local.get $at) (i32.const 1)))
-      (br $next)))
-  (i32.const 0))
+
 "#;

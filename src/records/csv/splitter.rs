@@ -134,6 +134,8 @@ pub(crate) fn count_rows(bytes: &[u8], delimiter: Delimiter) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::Splitter;
+    use crate::records::properties::no_cut_matters;
 
     fn rows(text: &str) -> Result<Vec<&str>, Fault> {
         let mut splitter = CsvSplitter::new(Delimiter::Comma, 0);
@@ -186,28 +188,6 @@ mod tests {
     fn every_way_of_cutting_the_bytes_gives_the_same_rows() {
         let text = "a,\"b\"\"\n\"\r\n\r\n\"\",x\"y\r,\"z\"";
         let whole = rows(text).unwrap();
-        for first in 0..=text.len() {
-            for second in first..=text.len() {
-                let mut splitter = CsvSplitter::new(Delimiter::Comma, 0);
-                let (mut base, mut found) = (0, Vec::new());
-                for end in [first, second, text.len()] {
-                    loop {
-                        let bytes = &text.as_bytes()[base as usize..end];
-                        match splitter.next(base, bytes, end == text.len()) {
-                            Step::Record { start, end } => {
-                                found.push(&text[start as usize..end as usize]);
-                            }
-                            Step::More { keep, .. } => {
-                                base = keep;
-                                break;
-                            }
-                            Step::End => break,
-                            Step::Fault(fault) => panic!("{fault} at {}", fault.at),
-                        }
-                    }
-                }
-                assert_eq!(found, whole, "cut at {first} and {second}");
-            }
-        }
+        no_cut_matters(text, &whole, || Splitter::Csv(CsvSplitter::new(Delimiter::Comma, 0)));
     }
 }

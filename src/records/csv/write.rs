@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::fields::Fields;
 use super::{BadRow, Delimiter, Header};
-use crate::records::{BOM, write_compact};
+use crate::records::{BOM, is_one_value, write_compact};
 
 /// Why something is no row of the output. Members and elements count from 1.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -78,7 +78,7 @@ impl RowWriter {
         match json.trim_ascii_start().as_bytes().first() {
             Some(b'{') => self.write_object(json, others, out)?,
             Some(b'[') => self.write_array(json, out)?,
-            _ if is_json(json) => return Err(NoRow::NoFields),
+            _ if is_one_value(json) => return Err(NoRow::NoFields),
             _ => return Err(NoRow::NotJson),
         }
         quote_if_blank(out);
@@ -230,10 +230,6 @@ fn text_of(value: &RawValue) -> Result<Cow<'_, str>, NoRow> {
         }
         _ => Ok(Cow::Borrowed(json)),
     }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<&RawValue>(text).is_ok()
 }
 
 /// The members of an object as they stand there, those of the same name too.
