@@ -14,9 +14,11 @@ pub struct Account {
     pub dropped: u64,
     /// Input records that failed and were left out.
     pub skipped: u64,
+    /// Input records that failed and were written aside as dead letters.
+    pub dead_lettered: u64,
     /// Input records at which the job ended: none, or one.
     pub failed: u64,
-    /// Failed records, skipped ones included, by kind.
+    /// Failed records by kind: those that were skipped, dead-lettered, and the last.
     pub failures: BTreeMap<FailureKind, u64>,
     /// Records written.
     pub output_records: u64,
@@ -30,6 +32,9 @@ pub struct Account {
     pub workers: usize,
     /// Worker processes that were replaced.
     pub restarts: u64,
+    /// Times that a record was tried again, alone: suspects, and those that failed and may
+    /// have passed another time.
+    pub retries: u64,
     /// From start to end.
     pub elapsed: Duration,
 }
@@ -37,7 +42,12 @@ pub struct Account {
 impl Account {
     /// Input records read: the sum of what became of them.
     pub fn read(&self) -> u64 {
-        self.used + self.dropped + self.skipped + self.failed
+        self.used + self.dropped + self.set_aside() + self.failed
+    }
+
+    /// Input records that failed and did not end the job.
+    pub fn set_aside(&self) -> u64 {
+        self.skipped + self.dead_lettered
     }
 
     pub(crate) fn count_failure(&mut self, kind: FailureKind) {
@@ -57,10 +67,13 @@ impl std::fmt::Display for Account {
         if self.skipped > 0 {
             write!(f, ", {} skipped", Grouped(self.skipped))?;
         }
+        if self.dead_lettered > 0 {
+            write!(f, ", {} dead-lettered", Grouped(self.dead_lettered))?;
+        }
         if self.failed > 0 {
             write!(f, ", {} failed", Grouped(self.failed))?;
         }
-        if self.skipped > 0 {
+        if self.set_aside() > 0 {
             let kinds: Vec<String> = self
                 .failures
                 .iter()
@@ -75,6 +88,11 @@ impl std::fmt::Display for Account {
         write!(f, "; {}", many(self.workers as u64, "worker"))?;
         if self.restarts > 0 {
             write!(f, ", {}", many(self.restarts, "restart"))?;
+        }
+        match self.retries {
+            0 => {}
+            1 => f.write_str(", 1 retry")?,
+            retries => write!(f, ", {} retries", Grouped(retries))?,
         }
         write!(f, "; {:.2} s", self.elapsed.as_secs_f64())
     }

@@ -180,6 +180,11 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the same record may do better another time.
+    pub(crate) fn may_pass(self) -> bool {
+        !matches!(self, FailureKind::Malformed | FailureKind::TooLong)
+    }
+
     /// What a sentence with the record as its subject says: "record 3 ...".
     pub(crate) fn sentence(self) -> &'static str {
         match self {
@@ -223,6 +228,10 @@ pub struct RecordFailure {
     pub length: u64,
     /// What happened.
     pub kind: FailureKind,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The plugin's file, where it is known which one it failed at.
+    pub plugin: Option<String>,
     /// More about it: the program's own words, which hold nothing of the record.
     pub detail: Option<String>,
     /// The plugin's words, which may hold private data: for those who ask.

@@ -48,6 +48,8 @@ pub enum Event<'a> {
     },
     /// A record failed and was left out.
     Skipped(&'a RecordFailure),
+    /// A record failed and was written aside.
+    DeadLettered(&'a RecordFailure),
     /// A line that the plugin logged, in the order of the output. It may hold
     /// private data and anything else, control characters included.
     Log {

@@ -30,6 +30,7 @@
 mod account;
 mod compile;
 mod compression;
+mod dead_letter;
 mod descriptors;
 mod error;
 mod event;

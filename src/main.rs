@@ -24,8 +24,8 @@ fn main() -> ExitCode {
     match host::run(&job, &mut |event| reporter.event(&event)) {
         Ok(account) => {
             reporter.done(&account);
-            let accepted = job.max_errors().accepts(account.skipped, account.read());
-            if accepted { ExitCode::SUCCESS } else { reporter.too_many_failures(&account) }
+            let accepted = job.max_errors().accepts(account.set_aside(), account.read());
+            if accepted { ExitCode::SUCCESS } else { reporter.too_many_failures(&job, &account) }
         }
         Err(failed) => reporter.failed(&job, &failed),
     }

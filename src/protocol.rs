@@ -78,6 +78,7 @@ pub(crate) struct Start {
     /// Length of the [`Setups`], in bytes.
     pub setups: u64,
     pub after_failure: AfterFailure,
+    pub retries: Retries,
     pub isolation: Isolation,
     /// How what comes of states is set apart.
     pub framing: Framing,
@@ -133,6 +134,14 @@ pub(crate) enum Abi {
 pub(crate) enum AfterFailure {
     Stop,
     GoOn,
+}
+
+/// Whether a record that a plugin rejected, or made something of that cannot be written,
+/// is tried again, as one is that made it trap.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Retries {
+    None,
+    Some,
 }
 
 /// How output records are set apart.
@@ -370,6 +379,8 @@ pub(crate) struct Failure {
     /// Its length in bytes.
     pub length: u64,
     pub kind: FailureKind,
+    /// Which of the job's plugins it failed at, from 0, where that is known.
+    pub plugin: Option<u8>,
     /// More about it: the plugin's words if it was rejected, otherwise ours.
     pub text: String,
 }

@@ -187,6 +187,14 @@ impl SupervisorSlot {
         Ok(())
     }
 
+    /// Copies bytes that were put where the worker reads them; `None` if there cannot be
+    /// so many. The worker cannot have changed them.
+    pub fn copy_input(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
+        let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+        let end = offset.checked_add(length)?;
+        (end <= self.input_room()).then(|| copy(&self.input, PAGE + offset, length))
+    }
+
     /// Asks the worker to stop (or not) after the record in progress.
     pub fn ask_to_yield(&self, yes: Yield) {
         self.input.word(0).store(u64::from(yes == Yield::Now), Ordering::Release);
@@ -206,27 +214,28 @@ impl SupervisorSlot {
     pub fn copy_output(&self, length: u64) -> Option<Vec<u8>> {
         let length = usize::try_from(length).ok()?;
         (length <= self.output.length - PAGE - TEXT_BYTES)
-            .then(|| self.copy(PAGE + TEXT_BYTES, length))
+            .then(|| copy(&self.output, PAGE + TEXT_BYTES, length))
     }
 
     /// Copies the first `length` bytes of text, `None` if there cannot be so many.
     pub fn copy_text(&self, length: u32) -> Option<Vec<u8>> {
         let length = length as usize;
-        (length <= TEXT_BYTES).then(|| self.copy(PAGE, length))
+        (length <= TEXT_BYTES).then(|| copy(&self.output, PAGE, length))
     }
+}
 
-    fn copy(&self, offset: usize, length: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length);
-        let source = self.output.at(offset, length);
-        // SAFETY: source and target have `length` bytes; they do not overlap; bytes
-        // have no invalid value, so a worker that writes meanwhile only garbles its
-        // own output.
-        unsafe {
-            ptr::copy_nonoverlapping(source, bytes.as_mut_ptr(), length);
-            bytes.set_len(length);
-        }
-        bytes
+/// Copies bytes out of a mapping.
+fn copy(mapping: &Mapping, offset: usize, length: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(length);
+    let source = mapping.at(offset, length);
+    // SAFETY: source and target have `length` bytes; they do not overlap; bytes
+    // have no invalid value, so a worker that writes meanwhile only garbles its
+    // own output.
+    unsafe {
+        ptr::copy_nonoverlapping(source, bytes.as_mut_ptr(), length);
+        bytes.set_len(length);
     }
+    bytes
 }
 
 /// Whether a worker should stop after the record in progress.
@@ -376,6 +385,7 @@ mod tests {
         assert_eq!(ours.progress(), Progress::Record(7));
         assert_eq!(ours.copy_output(3).unwrap(), b"out");
         assert_eq!(ours.copy_text(4).unwrap(), b"text");
+        assert_eq!(ours.copy_input(3, 3).unwrap(), b"ord");
     }
 
     #[test]
@@ -385,6 +395,9 @@ mod tests {
         assert!(slot.copy_output(10_001).is_none());
         assert!(slot.copy_output(u64::MAX).is_none());
         assert!(slot.copy_text(TEXT_BYTES as u32 + 1).is_none());
+        assert!(slot.copy_input(9_999, 1).is_some());
+        assert!(slot.copy_input(9_999, 2).is_none());
+        assert!(slot.copy_input(u64::MAX, 2).is_none());
         assert!(slot.fill([&[0], &[0; 10_000]]).is_err());
     }
 

@@ -100,15 +100,22 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", help_heading = "Workers")]
     pub window: Option<ByteSize>,
 
-    /// What to do when a record fails: end the job there, or leave the record out
-    #[arg(
-        long,
-        value_enum,
-        value_name = "WHAT",
-        default_value = "fail",
-        help_heading = "Failures"
-    )]
-    pub on_error: OnErrorChoice,
+    /// What to do when a record fails: end the job there, leave the record out, or write it
+    /// aside [default: fail, with --dead-letters dead-letter]
+    #[arg(long, value_enum, value_name = "WHAT", help_heading = "Failures")]
+    pub on_error: Option<OnErrorChoice>,
+
+    /// Write each record that fails to FILE, as one line of JSON: file, record number, byte
+    /// offset and length, what happened, and the record. Nobody else can read FILE.
+    /// `host retry` runs them again
+    #[arg(long, value_name = "FILE", help_heading = "Failures")]
+    pub dead_letters: Option<PathBuf>,
+
+    /// Try a record that fails again so many times, alone in fresh instances of the plugins,
+    /// before it counts as failed. One that trapped, took too long or killed its worker is
+    /// tried again once in any case
+    #[arg(long, value_name = "N", default_value = "0", help_heading = "Failures")]
+    pub retries: u32,
 
     /// How many failed records are acceptable, as a number or a share (1%); more make
     /// the exit code 4
@@ -194,6 +201,7 @@ Examples:
   host --plugin filter.wasm -o kept.ndjson.zst big.ndjson.gz
   host --plugin filter.wasm --plugin map.wasm --param 2:fields=id,name data.json
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
+  host --plugin filter.wasm --dead-letters dead.ndjson --max-errors 1% data.json
 
 `host merge` makes one result of states that runs with --partial-state have written.
 `host doctor` tells what the sandbox can be on this machine.
@@ -235,6 +243,8 @@ pub(super) enum OnErrorChoice {
     Fail,
     /// Count the record and leave it out
     Skip,
+    /// Leave the record out and write it to the file of --dead-letters
+    DeadLetter,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use host::{ExplainedInput, ExplainedPlugin, Explanation, Job, Output, printable};
+use host::{ExplainedInput, ExplainedPlugin, Explanation, Job, OnError, Output, printable};
 
 use super::report;
 
@@ -57,6 +57,9 @@ fn write_text(text: &mut String, job: &Job, explanation: &Explanation) -> fmt::R
     match explanation.output_compression {
         Some(compression) => writeln!(text, ", {compression}")?,
         None => writeln!(text)?,
+    }
+    if let OnError::DeadLetter(path) = job.on_error() {
+        writeln!(text, "dead letters: {}", shown(path))?;
     }
     let ranges = match explanation.ranges {
         Some(ranges) => format!("about {ranges}"),

@@ -136,6 +136,24 @@ fn read_params(path: &Path) -> Result<Vec<(String, String)>, Error> {
     Ok(object.into_iter().map(|(name, value)| (name, text(value))).collect())
 }
 
+/// What is done with records that fail: a file for dead letters says it as well.
+fn on_error(
+    choice: Option<OnErrorChoice>,
+    dead_letters: Option<PathBuf>,
+) -> Result<OnError, Error> {
+    match (choice, dead_letters) {
+        (None | Some(OnErrorChoice::Fail), None) => Ok(OnError::Fail),
+        (Some(OnErrorChoice::Skip), None) => Ok(OnError::Skip),
+        (None | Some(OnErrorChoice::DeadLetter), Some(path)) => Ok(OnError::DeadLetter(path)),
+        (Some(OnErrorChoice::DeadLetter), None) => Err(Error::Usage(
+            "--on-error dead-letter needs a file for them (--dead-letters FILE)".into(),
+        )),
+        (Some(OnErrorChoice::Fail | OnErrorChoice::Skip), Some(_)) => Err(Error::Usage(
+            "--dead-letters contradicts what --on-error says; leave one of them out".into(),
+        )),
+    }
+}
+
 fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error> {
     let mut builder = plugins(&arguments)?
         .memory(arguments.memory.as_u64())
@@ -150,10 +168,8 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             IsolationChoice::Record => Isolation::Record,
         })
         .max_errors(arguments.max_errors.0)
-        .on_error(match arguments.on_error {
-            OnErrorChoice::Fail => OnError::Fail,
-            OnErrorChoice::Skip => OnError::Skip,
-        })
+        .retries(arguments.retries)
+        .on_error(on_error(arguments.on_error, arguments.dead_letters)?)
         .order(if arguments.unordered { Order::Any } else { Order::Input });
     let reads = !arguments.quiet && !arguments.dry_run;
     if arguments.inputs.is_empty() && std::io::stdin().is_terminal() && reads {

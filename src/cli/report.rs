@@ -8,15 +8,17 @@ use std::process::ExitCode;
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
-use host::{Account, Error, Event, Job, JobFailed, Layers, Output, RecordFailure, printable};
+use host::{
+    Account, Error, Event, Job, JobFailed, Layers, OnError, Output, RecordFailure, printable,
+};
 
 use super::{Looks, PluginLog};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
-/// How many skipped records are told without --verbose.
-const SKIPPED_TOLD: u64 = 5;
+/// How many records that were skipped or dead-lettered are told without --verbose.
+const SET_ASIDE_TOLD: u64 = 5;
 
 /// Says that nothing was started, and why.
 pub fn refuse(error: &Error) -> ExitCode {
@@ -39,7 +41,7 @@ pub struct Reporter {
     looks: Looks,
     log: Option<File>,
     log_failed: bool,
-    skipped: u64,
+    set_aside: u64,
     layers_told: bool,
 }
 
@@ -57,7 +59,7 @@ impl Reporter {
             ),
             PluginLog::None | PluginLog::Stderr => None,
         };
-        Ok(Reporter { looks, log, log_failed: false, skipped: 0, layers_told: false })
+        Ok(Reporter { looks, log, log_failed: false, set_aside: 0, layers_told: false })
     }
 
     /// Tells what happened, as far as it is wanted.
@@ -77,7 +79,8 @@ impl Reporter {
                     eprintln!("worker {worker} (process {pid}) is gone: {exit}{words}");
                 }
             }
-            Event::Skipped(failure) => self.skipped(failure),
+            Event::Skipped(failure) => self.set_aside("skipped", failure),
+            Event::DeadLettered(failure) => self.set_aside("dead letter", failure),
             Event::Log { level, text } => self.log(level, text),
             _ => {}
         }
@@ -104,18 +107,18 @@ impl Reporter {
         }
     }
 
-    fn skipped(&mut self, failure: &RecordFailure) {
-        self.skipped += 1;
+    fn set_aside(&mut self, how: &str, failure: &RecordFailure) {
+        self.set_aside += 1;
         if self.looks.quiet {
             return;
         }
-        if self.looks.verbose || self.skipped <= SKIPPED_TOLD {
-            eprintln!("{WARNING}skipped:{WARNING:#} {}", printable(&failure.to_string()));
+        if self.looks.verbose || self.set_aside <= SET_ASIDE_TOLD {
+            eprintln!("{WARNING}{how}:{WARNING:#} {}", printable(&failure.to_string()));
             if let (true, Some(text)) = (self.looks.show_records, &failure.plugin_text) {
                 eprintln!("  the plugin says: {}", printable(text));
             }
-        } else if self.skipped == SKIPPED_TOLD + 1 {
-            eprintln!("{WARNING}skipped:{WARNING:#} more records (--verbose tells them all)");
+        } else if self.set_aside == SET_ASIDE_TOLD + 1 {
+            eprintln!("{WARNING}{how}:{WARNING:#} more records (--verbose tells them all)");
         }
     }
 
@@ -148,12 +151,16 @@ impl Reporter {
     }
 
     /// Tells that the job is done, but not well.
-    pub fn too_many_failures(&self, account: &Account) -> ExitCode {
+    pub fn too_many_failures(&self, job: &Job, account: &Account) -> ExitCode {
         eprintln!(
             "{ERROR}error:{ERROR:#} {} failed, more than --max-errors accepts; everything \
              else is in the output",
-            count(account.skipped, "record")
+            count(account.set_aside(), "record")
         );
+        if let OnError::DeadLetter(path) = job.on_error() {
+            let path = printable(&path.display().to_string());
+            eprintln!("  they are in {path}; to run them again: host retry {path} --plugin FILE");
+        }
         ExitCode::from(4)
     }
 
@@ -197,11 +204,16 @@ impl Reporter {
     }
 
     fn remedies(&self, job: &Job, record: &RecordFailure) {
-        for plugin in job.plugins() {
-            eprintln!("  plugin: {}", printable(&plugin.display().to_string()));
+        match &record.plugin {
+            Some(plugin) => eprintln!("  plugin: {}", printable(plugin)),
+            None => {
+                for plugin in job.plugins() {
+                    eprintln!("  plugin: {}", printable(&plugin.display().to_string()));
+                }
+            }
         }
         self.plugin_says(record.plugin_text.as_deref());
-        eprintln!("  to go on without it: --on-error skip");
+        eprintln!("  to go on without it: --on-error skip, or --dead-letters FILE to keep it");
     }
 
     fn plugin_says(&self, text: Option<&str>) {

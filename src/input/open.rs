@@ -151,6 +151,26 @@ impl Inputs {
         Some(rest + others?)
     }
 
+    /// Reads bytes of an input once more; none of one that cannot be read at a place.
+    ///
+    /// # Errors
+    /// They cannot be read, or are there no longer.
+    pub fn read_again(
+        &self,
+        id: InputId,
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let Some(Kind::Regular { file, .. }) = self.0.get(id.index()).map(Opened::kind) else {
+            return Ok(None);
+        };
+        let read = usize::try_from(length).map_err(io::Error::other).and_then(|length| {
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, offset).map(|()| bytes)
+        });
+        read.map(Some).map_err(|source| Error::ReadInput { name: self.name(id), source })
+    }
+
     /// The files that workers inherit, in the order of their indexes.
     pub fn inherited(&self) -> impl Iterator<Item = &File> {
         self.0.iter().filter_map(|opened| match &opened.kind {

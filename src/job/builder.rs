@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Columns, FirstRow, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS, MaxErrors,
-    OnError, Order, Output, Plugin, To, Wanted,
+    Columns, FirstRow, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS, MAX_RETRIES,
+    MaxErrors, OnError, Order, Output, Plugin, To, Wanted,
 };
 use crate::error::Error;
 use crate::input::{From, Only};
@@ -144,6 +144,14 @@ impl JobBuilder {
         self
     }
 
+    /// How often a record that failed at a plugin is tried again, alone in fresh
+    /// instances, before it counts as failed; default: once where it trapped, took too long
+    /// or killed its worker, else not at all.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.job.retries = retries;
+        self
+    }
+
     /// How many failed records are acceptable; default: none.
     pub fn max_errors(mut self, max_errors: MaxErrors) -> Self {
         self.job.max_errors = max_errors;
@@ -261,6 +269,9 @@ impl JobBuilder {
         }
         if !(64 << 10..=4 << 30).contains(&job.limits.memory) {
             return usage("an instance must have 64 KiB to 4 GiB of memory (--memory)");
+        }
+        if job.retries > MAX_RETRIES {
+            return usage("a record can be tried again 1000 times at most (--retries)");
         }
         let day = Duration::from_secs(24 * 60 * 60);
         if !(Duration::from_millis(1)..=30 * day).contains(&job.limits.timeout) {

@@ -126,12 +126,15 @@ pub enum Order {
 }
 
 /// What follows when a record fails.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OnError {
     /// The job ends there; what stands before it is committed.
     Fail,
     /// The record is counted and left out.
     Skip,
+    /// The record is left out and written aside, as one line of JSON in this file: its
+    /// position, its error, itself.
+    DeadLetter(PathBuf),
 }
 
 /// For how long an instance of a plugin lives.
@@ -211,6 +214,8 @@ pub(crate) enum Wanted {
     State,
 }
 
+/// How often a record that failed may be tried again.
+const MAX_RETRIES: u32 = 1000;
 /// How many plugins a record may pass: each has its instance in every worker.
 const MAX_PLUGINS: usize = 16;
 /// How many files of side data there may be: each is a descriptor in every worker.
@@ -244,6 +249,7 @@ pub struct Job {
     /// `None`: by the number of workers.
     pub(crate) window: Option<u64>,
     pub(crate) on_error: OnError,
+    pub(crate) retries: u32,
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
     pub(crate) sandbox: Sandbox,
@@ -273,6 +279,7 @@ impl Job {
                 range_size: None,
                 window: None,
                 on_error: OnError::Fail,
+                retries: 0,
                 max_errors: MaxErrors::Count(0),
                 limits: Limits {
                     memory: 256 << 20,
@@ -317,6 +324,11 @@ impl Job {
     /// Where the output goes.
     pub fn output(&self) -> &Output {
         &self.output
+    }
+
+    /// What follows when a record fails.
+    pub fn on_error(&self) -> &OnError {
+        &self.on_error
     }
 
     /// How many failed records are acceptable.

@@ -9,8 +9,9 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::input::{Identity, Inputs};
-use crate::job::Output;
+use crate::job::{Job, OnError, Output};
 
+use super::dead_letters;
 use super::outputs::names_below;
 use super::sink::{claim, partial_name};
 
@@ -44,15 +45,36 @@ fn check_path(path: &Path, inputs: &[Identity]) -> io::Result<()> {
         Ok(metadata) if !metadata.is_file() => return Ok(access(path, Access::WRITE_OK)?),
         Ok(_) | Err(_) => {}
     }
-    let partial = partial_name(path)?;
-    match OpenOptions::new().write(true).open(&partial) {
+    check_file(&partial_name(path)?, inputs)
+}
+
+/// Checks a file that would be made, or written over.
+fn check_file(path: &Path, inputs: &[Identity]) -> io::Result<()> {
+    match OpenOptions::new().write(true).open(path) {
         // The lock goes with the file.
-        Ok(file) => claim(&file, &partial, inputs),
+        Ok(file) => claim(&file, path, inputs),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let above = partial.parent().filter(|above| !above.as_os_str().is_empty());
+            let above = path.parent().filter(|above| !above.as_os_str().is_empty());
             may_be_made_in(above.unwrap_or(Path::new(".")))
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Checks the file of a job's dead letters, if there is one.
+///
+/// # Errors
+/// What opening it would end with.
+pub(crate) fn check_dead_letters(job: &Job, inputs: &Inputs) -> Result<(), Error> {
+    let OnError::DeadLetter(path) = job.on_error() else { return Ok(()) };
+    let wrong = |source| Error::OpenOutput { path: path.to_owned(), source };
+    dead_letters::check_name(path, job.output()).map_err(wrong)?;
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Err(wrong(io::ErrorKind::IsADirectory.into())),
+        Ok(metadata) if !metadata.is_file() => {
+            access(path, Access::WRITE_OK).map_err(|error| wrong(error.into()))
+        }
+        Ok(_) | Err(_) => check_file(path, &inputs.identities()).map_err(wrong),
     }
 }
 

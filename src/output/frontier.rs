@@ -40,6 +40,23 @@ pub(crate) enum Expected {
     Failed(Error),
 }
 
+/// A record that failed, for good.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub failure: Failure,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Its bytes, if they are wanted and lie in no file.
+    pub record: Option<Vec<u8>>,
+}
+
+impl Failed {
+    /// At its first try.
+    pub fn first(failure: Failure) -> Failed {
+        Failed { failure, attempts: 1, record: None }
+    }
+}
+
 /// A stretch of a range that is done, with what came of it.
 #[derive(Debug, Default)]
 pub(crate) struct Finished {
@@ -51,7 +68,7 @@ pub(crate) struct Finished {
     pub state: Option<Vec<u8>>,
     pub used: u64,
     pub dropped: u64,
-    pub failures: Vec<Failure>,
+    pub failures: Vec<Failed>,
     pub log: Vec<(Level, String)>,
     /// Lines that the plugin logged beyond what is kept.
     pub log_cut: u64,
@@ -65,7 +82,10 @@ impl Finished {
 
     /// Bytes that it holds, about.
     fn weight(&self) -> u64 {
-        let failures = self.failures.iter().map(|failure| failure.text.len());
+        let failures = self
+            .failures
+            .iter()
+            .map(|failed| failed.failure.text.len() + failed.record.as_ref().map_or(0, Vec::len));
         let log = self.log.iter().map(|(_, line)| line.len());
         let entries = (self.failures.len() + self.log.len()) * ENTRY;
         let text: usize = failures.chain(log).sum();

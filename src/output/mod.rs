@@ -1,13 +1,16 @@
-//! From finished ranges to output: [`frontier`] puts them in order, [`sink`] writes.
+//! From finished ranges to output: [`frontier`] puts them in order, [`sink`] writes, and
+//! [`dead_letters`] takes what failed.
 
 mod check;
+mod dead_letters;
 mod frontier;
 mod outputs;
 mod sink;
 mod writer;
 
-pub(crate) use check::check;
-pub(crate) use frontier::{Begun, Commit, Expected, Finished, Frontier};
+pub(crate) use check::{check, check_dead_letters};
+pub(crate) use dead_letters::DeadLetters;
+pub(crate) use frontier::{Begun, Commit, Expected, Failed, Finished, Frontier};
 pub(crate) use outputs::Outputs;
 use sink::Sink;
 pub(crate) use sink::partial_name;

@@ -165,13 +165,12 @@ fn another_run(partial: &Path) -> io::Error {
 
 fn is_an_input(partial: &Path) -> io::Error {
     io::Error::other(format!(
-        "{}, which is written until the output is whole, is an input of this job; rename it, or \
-         choose another output",
+        "{}, which would be written, is an input of this job; rename it, or choose another output",
         partial.display()
     ))
 }
 
-/// Locks the file that an output is until it is whole, and sees to it that nobody reads it.
+/// Locks a file that is to be written, and sees to it that it is not one that is read.
 pub(super) fn claim(file: &File, partial: &Path, inputs: &[Identity]) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => {}

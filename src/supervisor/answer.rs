@@ -2,7 +2,7 @@
 //! anything of it is used. The worker may be hostile.
 
 use crate::ipc::Violation;
-use crate::output::Finished;
+use crate::output::{Failed, Finished};
 use crate::protocol::{AfterFailure, Done, End, Entry, Framing, Level, Mode, Piece, TEXT_BYTES};
 use crate::range::Nonce;
 use crate::records::csv::count_rows;
@@ -21,6 +21,8 @@ pub(super) struct Rules {
     pub results: Results,
     /// What records may be folded into, in bytes.
     pub max_state: u64,
+    /// How many plugins the job has.
+    pub plugins: u8,
 }
 
 impl Rules {
@@ -65,7 +67,7 @@ pub(super) fn accept(
         finished.output = output;
         finished.output_records = done.output_records;
     }
-    read_entries(&text, done, attempt, finished)
+    read_entries(&text, done, attempt, rules, finished)
 }
 
 /// Checks that output is so many records, as far as that can be seen from outside.
@@ -215,6 +217,7 @@ fn read_entries(
     mut text: &[u8],
     done: &Done,
     attempt: &Attempt,
+    rules: Rules,
     mut finished: Finished,
 ) -> Result<Finished, Violation> {
     let records = done.used + done.dropped + done.failed;
@@ -229,7 +232,10 @@ fn read_entries(
                     failure.offset >= at && *end <= done.stop && failure.before < records
                 });
                 at = end.ok_or(wrong("it reports a failure outside of its range"))?;
-                finished.failures.push(failure);
+                if failure.plugin.is_some_and(|plugin| plugin >= rules.plugins) {
+                    return Err(wrong("it accuses a plugin that there is not"));
+                }
+                finished.failures.push(Failed::first(failure));
             }
             Entry::Log { level, text } => finished.log.push((level, text)),
             Entry::LogCut { lines } => {
@@ -258,6 +264,7 @@ mod tests {
         after_failure: AfterFailure::GoOn,
         results: Results::Same,
         max_state: 1000,
+        plugins: 1,
     };
     const ATTEMPT: Attempt = Attempt { nonce: Nonce(7), start: 100, end: 200, mode: Mode::Through };
 
@@ -296,6 +303,7 @@ mod tests {
             offset: 120,
             length: 10,
             kind: FailureKind::Rejected,
+            plugin: Some(0),
             text: "no".into(),
         }
     }
@@ -445,6 +453,7 @@ mod tests {
             ("past the range", Failure { offset: 195, ..failure() }),
             ("an endless one", Failure { length: u64::MAX, ..failure() }),
             ("more before it than there are", Failure { before: 3, ..failure() }),
+            ("a plugin that there is not", Failure { plugin: Some(1), ..failure() }),
         ] {
             assert!(judge(honest(), ATTEMPT, &[failure]).is_err(), "{name}");
         }

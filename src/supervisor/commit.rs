@@ -1,15 +1,17 @@
 //! Committing: what stands at the frontier is written, counted, and, where the job
 //! says so, ends the job.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::dead_letter::{DeadLetter, is_kept};
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
 use crate::input::Inputs;
 use crate::job::{Columns, FirstRow, Job, OnError, Order, Output, Wanted};
-use crate::output::{Begun, Commit, Finished, Frontier, Outputs};
+use crate::output::{Begun, Commit, DeadLetters, Failed, Finished, Frontier, Outputs};
 use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
 use crate::records::Format;
@@ -26,6 +28,9 @@ pub(super) struct Ledger {
     job: Job,
     inputs: Arc<Inputs>,
     outputs: Outputs,
+    dead_letters: Option<DeadLetters>,
+    /// How inputs are laid out that have begun, and their headers.
+    laid: BTreeMap<InputId, (Format, Option<Arc<Header>>)>,
     account: Account,
     framing: Option<Framing>,
     /// Records are folded into one result.
@@ -40,11 +45,21 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn open(job: &Job, inputs: Arc<Inputs>, results: Results) -> Result<Ledger, Error> {
+        let mut dead_letters = match &job.on_error {
+            OnError::DeadLetter(path) => {
+                Some(DeadLetters::open(path, &inputs.identities(), &job.output)?)
+            }
+            OnError::Fail | OnError::Skip => None,
+        };
         let outputs = Outputs::open(&job.output, &inputs)?;
+        // Nothing is lost of an earlier run where this one cannot start.
+        dead_letters.as_mut().map_or(Ok(()), DeadLetters::begin)?;
         Ok(Ledger {
             job: job.clone(),
             inputs,
             outputs,
+            dead_letters,
+            laid: BTreeMap::new(),
             account: Account::default(),
             framing: None,
             folds: results == Results::State,
@@ -56,20 +71,23 @@ impl Ledger {
 
     /// Learns how an input is laid out, and says what begins with it. The first one decides
     /// about an output of all. Its header may become that of the output.
-    pub fn begin(&mut self, input: InputId, format: Format, header: Option<&Header>) -> Begun {
+    pub fn begin(&mut self, input: InputId, format: Format, header: Option<Arc<Header>>) -> Begun {
         let own = framing(&self.job, format);
         let first = *self.framing.get_or_insert(own);
         let framing = if matches!(self.job.output, Output::Directory(_)) { own } else { first };
         let columns = self.job.columns.as_ref().map(Columns::names);
         let lead = match (framing, self.job.first_row) {
             (Framing::Rows(delimiter), FirstRow::Header) => columns
-                .or(header.map(Header::names))
+                .or(header.as_deref().map(Header::names))
                 .map(|names| header_row(delimiter, names) + "\n"),
             _ => None,
         };
         let begun = Begun { input, framing, lead };
         if self.job.wanted == Wanted::Records {
             self.outputs.frame(&begun);
+        }
+        if self.dead_letters.is_some() {
+            self.laid.insert(input, (format, header));
         }
         begun
     }
@@ -93,11 +111,14 @@ impl Ledger {
         self.account.restarts += 1;
     }
 
+    pub fn count_retries(&mut self, retries: u32) {
+        self.account.retries += u64::from(retries);
+    }
+
     /// Commits everything that can be.
     pub fn commit(
         &mut self,
         frontier: &mut Frontier,
-        on_error: OnError,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         while let Some(commit) = frontier.next() {
@@ -108,18 +129,19 @@ impl Ledger {
                 }
                 Commit::PassedOver(records) => self.records += records,
                 Commit::Finished(range, finished) => {
-                    self.finished(range, finished, on_error, events)?;
+                    self.finished(range, finished, events)?;
                 }
                 Commit::TooLong(range) => {
-                    let failure = Failure {
+                    let failed = Failed::first(Failure {
                         before: 0,
                         offset: range.start,
                         length: range.end - range.start,
                         kind: FailureKind::TooLong,
+                        plugin: None,
                         text: String::new(),
-                    };
-                    let finished = Finished { failures: vec![failure], ..Finished::default() };
-                    self.finished(range, finished, on_error, events)?;
+                    });
+                    let finished = Finished { failures: vec![failed], ..Finished::default() };
+                    self.finished(range, finished, events)?;
                 }
                 Commit::Fault { input, fault } => {
                     return Err(Error::Structure {
@@ -138,7 +160,6 @@ impl Ledger {
         &mut self,
         range: Range,
         finished: Finished,
-        on_error: OnError,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
         self.outputs.write(&finished.output)?;
@@ -148,10 +169,10 @@ impl Ledger {
         self.account.output_records += finished.output_records;
         self.log(&finished.log, finished.log_cut, events);
         let records = finished.records();
-        for failure in finished.failures {
+        for Failed { failure, attempts, record } in finished.failures {
             self.account.count_failure(failure.kind);
-            let failure = self.describe(range.input, failure);
-            match on_error {
+            let failure = self.describe(range.input, failure, attempts);
+            match self.job.on_error {
                 OnError::Fail => {
                     self.account.failed += 1;
                     return Err(Error::Record(Box::new(failure)));
@@ -159,6 +180,11 @@ impl Ledger {
                 OnError::Skip => {
                     self.account.skipped += 1;
                     events(Event::Skipped(&failure));
+                }
+                OnError::DeadLetter(_) => {
+                    self.write_letter(range.input, &failure, record)?;
+                    self.account.dead_lettered += 1;
+                    events(Event::DeadLettered(&failure));
                 }
             }
         }
@@ -186,8 +212,35 @@ impl Ledger {
         self.outputs.write_state(&state_file::encode(state))
     }
 
-    fn describe(&self, input: InputId, failure: Failure) -> RecordFailure {
-        let Failure { before, offset, length, kind, text } = failure;
+    /// Writes a dead letter. A record that was not kept is read again.
+    fn write_letter(
+        &mut self,
+        input: InputId,
+        failure: &RecordFailure,
+        record: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
+        let record = match record {
+            None if is_kept(failure.kind) => {
+                self.inputs.read_again(input, failure.offset, failure.length)?
+            }
+            record => record,
+        };
+        let (format, header) = match self.laid.get(&input) {
+            Some((format, header)) => (*format, header.as_deref()),
+            None => (Format::JsonSequence, None),
+        };
+        let letter = DeadLetter::new(failure, record, format, header);
+        self.dead_letters.as_mut().map_or(Ok(()), |letters| letters.write(&letter))
+    }
+
+    fn describe(&self, input: InputId, failure: Failure, attempts: u32) -> RecordFailure {
+        let Failure { before, offset, length, kind, plugin, text } = failure;
+        let plugin = match (plugin, self.job.plugins().count()) {
+            (Some(plugin), _) => Some(usize::from(plugin)),
+            (None, 1) if is_of_plugin(kind) => Some(0),
+            (None, _) => None,
+        };
+        let plugin = plugin.and_then(|plugin| self.job.plugins().nth(plugin));
         let text = Some(text).filter(|text| !text.is_empty());
         let (detail, plugin_text) = match kind {
             FailureKind::Rejected => (None, text),
@@ -199,6 +252,8 @@ impl Ledger {
             offset,
             length,
             kind,
+            attempts,
+            plugin: plugin.map(|path| path.display().to_string()),
             detail,
             plugin_text,
         }
@@ -235,6 +290,11 @@ impl Ledger {
             }
         }
     }
+}
+
+/// Whether a record that fails like this fails at a plugin.
+fn is_of_plugin(kind: FailureKind) -> bool {
+    !matches!(kind, FailureKind::Malformed | FailureKind::TooLong)
 }
 
 fn level_name(level: Level) -> &'static str {

@@ -102,6 +102,7 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     let data = SideData::sizes(job)?;
     let range_size = plan.cut_rules.range_size;
     let outputs = output::check(&job.output, &inputs)?;
+    output::check_dead_letters(job, &inputs)?;
     let (layers, missing) = layers(job.sandbox)?;
     let inputs_explained = explain_inputs(job, &named, &inputs, &outputs)?;
     Ok(Explanation {

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use crate::dead_letter::is_kept;
 use crate::error::Error;
 use crate::event::Event;
 use crate::ipc::{Heard, Violation};
-use crate::output::Finished;
-use crate::protocol::{Done, Fatal, Request, Response, Start};
+use crate::job::OnError;
+use crate::output::{Failed, Finished};
+use crate::protocol::{Done, Fatal, Request, Response, Retries, Start};
 use crate::sandbox::{self, Locked};
 use crate::text::printable;
 use crate::worker_handle::Exit;
@@ -58,7 +60,8 @@ impl Supervisor<'_> {
                     max_output: self.job.limits.max_output,
                     max_state: self.job.limits.max_state,
                     setups: self.setups.length,
-                    after_failure: after_failure(self.job.on_error),
+                    after_failure: after_failure(&self.job.on_error),
+                    retries: if self.job.retries > 0 { Retries::Some } else { Retries::None },
                     isolation: self.job.isolation,
                     framing: self.ledger.framing(),
                 };
@@ -137,7 +140,21 @@ impl Supervisor<'_> {
         let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
         let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
         let rules = Rules { framing: work.framing(), ..rules };
-        let finished = answer::accept(done, &attempt, memory, rules)?;
+        let mut finished = answer::accept(done, &attempt, memory, rules)?;
+        if let [failed] = &finished.failures[..]
+            && work.tries_again(failed.failure.kind)
+        {
+            place.answered(IsDone::No);
+            return Ok(());
+        }
+        self.ledger.count_retries(work.tries() - 1);
+        for Failed { failure, attempts, record } in &mut finished.failures {
+            *attempts = work.tries();
+            if matches!(self.job.on_error, OnError::DeadLetter(_)) && is_kept(failure.kind) {
+                let at = work.in_slot(failure.offset);
+                *record = at.and_then(|at| memory.copy_input(at, failure.length));
+            }
+        }
         if done.left > 0 {
             work.keep(*done, finished);
             place.answered(IsDone::No);
@@ -151,9 +168,11 @@ impl Supervisor<'_> {
     pub(super) fn rules(&self) -> Rules {
         Rules {
             framing: self.ledger.framing(),
-            after_failure: after_failure(self.job.on_error),
+            after_failure: after_failure(&self.job.on_error),
             results: self.plan.results,
             max_state: self.job.limits.max_state,
+            // A job has few: that was checked.
+            plugins: self.artifacts.len() as u8,
         }
     }
 

@@ -235,7 +235,7 @@ impl Supervisor<'_> {
             if finished {
                 cutter.finished();
             }
-            self.ledger.commit(&mut self.frontier, self.job.on_error, self.events)?;
+            self.ledger.commit(&mut self.frontier, self.events)?;
         }
     }
 
@@ -248,7 +248,7 @@ impl Supervisor<'_> {
     fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {
         match cut {
             Cut::Begin { input, format, header } => {
-                let begun = self.ledger.begin(input, format, header.as_deref());
+                let begun = self.ledger.begin(input, format, header.clone());
                 self.laid = (format, begun.framing);
                 self.header = header;
                 self.frontier.expect(Expected::Begin(begun));
@@ -262,7 +262,9 @@ impl Supervisor<'_> {
                 };
                 let header = self.header.clone();
                 let header = header.as_ref().map_or(&[][..], |header| header.row().as_bytes());
-                let work = Work::new(self.ranges, range, from, self.laid).under(header);
+                let work = Work::new(self.ranges, range, from, self.laid)
+                    .under(header)
+                    .retrying(self.job.retries);
                 self.ranges += 1;
                 self.place_with_room()?.take(work, header, bytes.as_deref())?;
                 if let Some(bytes) = bytes {
@@ -307,9 +309,9 @@ impl Supervisor<'_> {
     }
 }
 
-fn after_failure(on_error: OnError) -> AfterFailure {
+fn after_failure(on_error: &OnError) -> AfterFailure {
     match on_error {
         OnError::Fail => AfterFailure::Stop,
-        OnError::Skip => AfterFailure::GoOn,
+        OnError::Skip | OnError::DeadLetter(_) => AfterFailure::GoOn,
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Work {
     /// Everything before this offset is done.
     next: u64,
     suspect: Option<Suspect>,
+    /// How often a record that failed is tried again.
+    retries: u32,
     attempt: Option<Attempt>,
     /// A worker died in the middle of it: one record after the other from now on.
     careful: bool,
@@ -51,10 +53,26 @@ struct Pending {
 struct Suspect {
     /// Offset of its first byte.
     offset: u64,
+    /// How often it was run alone.
+    runs: u32,
+    /// How often it failed then.
+    failed: u32,
     /// Replays that were cut short from outside.
     replays: u32,
     /// How it failed when it was run alone.
     convicted: Option<FailureKind>,
+}
+
+impl Suspect {
+    fn new(offset: u64) -> Suspect {
+        Suspect { offset, runs: 0, failed: 0, replays: 0, convicted: None }
+    }
+
+    /// Takes in that it failed like this when it was run alone, which it is once in any case.
+    fn fail(&mut self, kind: FailureKind, retries: u32) {
+        self.failed += 1;
+        self.convicted = (self.failed >= retries.max(1)).then_some(kind);
+    }
 }
 
 /// An attempt that is out: sent, and not answered yet.
@@ -91,6 +109,7 @@ impl Work {
             framing,
             next: range.start,
             suspect: None,
+            retries: 0,
             attempt: None,
             careful: false,
             pending: None,
@@ -100,6 +119,11 @@ impl Work {
     /// The same range where its input has this header.
     pub fn under(self, header: &[u8]) -> Work {
         Work { header: header.len() as u64, ..self }
+    }
+
+    /// The same range where a record that failed is tried again so many times.
+    pub fn retrying(self, retries: u32) -> Work {
+        Work { retries, ..self }
     }
 
     /// The place in the input where the rest begins.
@@ -144,10 +168,13 @@ impl Work {
     }
 
     fn begin_attempt(&mut self, nonce: Nonce, slot: u8) -> Process {
-        let (end, mode) = match self.suspect {
+        let (end, mode) = match &mut self.suspect {
             Some(suspect) if suspect.offset > self.next => (suspect.offset, Mode::Through),
-            Some(Suspect { convicted: Some(kind), .. }) => (self.range.end, Mode::Fail(kind)),
-            Some(_) => (self.range.end, Mode::Alone),
+            Some(Suspect { convicted: Some(kind), .. }) => (self.range.end, Mode::Fail(*kind)),
+            Some(suspect) => {
+                suspect.runs += 1;
+                (self.range.end, Mode::Alone)
+            }
             None => (self.range.end, Mode::Through),
         };
         self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
@@ -182,6 +209,40 @@ impl Work {
         Some((pending.done, pending.finished))
     }
 
+    /// How often the record at which the attempt that is out begins was tried, if that is a
+    /// record of its own.
+    pub fn tries(&self) -> u32 {
+        match (&self.suspect, self.attempt) {
+            (Some(suspect), Some(Attempt { mode: Mode::Alone | Mode::Fail(_), .. })) => {
+                suspect.runs + 1
+            }
+            _ => 1,
+        }
+    }
+
+    /// Where in the slot a byte of the input lies, if it is not in a file.
+    pub fn in_slot(&self, offset: u64) -> Option<u64> {
+        match self.from {
+            From::Slot { base } => Some(self.header + offset.checked_sub(base)?),
+            From::File { .. } => None,
+        }
+    }
+
+    /// Takes in that the record which was run alone failed like this. Whether it is to be
+    /// tried again: then the attempt is over and nothing came of it.
+    pub fn tries_again(&mut self, kind: FailureKind) -> bool {
+        let alone = self.attempt.is_some_and(|attempt| attempt.mode == Mode::Alone);
+        let Some(suspect) = self.suspect.as_mut().filter(|_| alone && kind.may_pass()) else {
+            return false;
+        };
+        suspect.fail(kind, self.retries);
+        let again = suspect.convicted.take().is_none();
+        if again {
+            self.attempt = None;
+        }
+        again
+    }
+
     /// Takes in the (checked) end of the attempt that is out and gives the stretch
     /// that it has finished.
     pub fn advance(&mut self, done: &Done) -> Range {
@@ -190,7 +251,7 @@ impl Work {
         self.attempt = None;
         self.next = done.stop;
         if done.end == End::Suspect {
-            self.suspect = Some(Suspect { offset: done.stop, replays: 0, convicted: None });
+            self.suspect = Some(Suspect::new(done.stop));
         } else if !was_through || self.suspect.is_some_and(|suspect| suspect.offset < self.next) {
             self.suspect = None;
         }
@@ -210,8 +271,8 @@ impl Work {
         };
         match (&mut self.suspect, attempt.mode) {
             (Some(suspect), Mode::Alone) => match cause {
-                Cause::Timeout => suspect.convicted = Some(FailureKind::Timeout),
-                Cause::Crash => suspect.convicted = Some(FailureKind::Crash),
+                Cause::Timeout => suspect.fail(FailureKind::Timeout, self.retries),
+                Cause::Crash => suspect.fail(FailureKind::Crash, self.retries),
                 Cause::Stalled | Cause::Killed => {
                     suspect.replays += 1;
                     if suspect.replays > REPLAYS {
@@ -221,7 +282,7 @@ impl Work {
             },
             (_, Mode::Through) if cause != Cause::Stalled => {
                 self.careful = true;
-                self.suspect = Some(Suspect { offset, replays: 0, convicted: None });
+                self.suspect = Some(Suspect::new(offset));
             }
             _ => {}
         }
@@ -309,6 +370,44 @@ mod tests {
         assert_eq!(begin(&mut work), (0, 100, Mode::Through));
         work.interrupt(None, Cause::Crash);
         assert_eq!(begin(&mut work), (0, 100, Mode::Through));
+    }
+
+    #[test]
+    fn with_retries_a_suspect_fails_only_after_so_many() {
+        let mut work = work().retrying(3);
+        begin(&mut work);
+        assert_eq!(work.tries(), 1);
+        assert!(!work.tries_again(FailureKind::Rejected), "it was not alone");
+        work.advance(&done(0, End::Suspect));
+        begin(&mut work);
+        assert!(work.tries_again(FailureKind::Rejected));
+        assert_eq!(begin(&mut work).2, Mode::Alone);
+        work.interrupt(Some(0), Cause::Killed);
+        assert_eq!(begin(&mut work).2, Mode::Alone);
+        work.interrupt(Some(0), Cause::Timeout);
+        assert_eq!(begin(&mut work).2, Mode::Alone);
+        assert!(!work.tries_again(FailureKind::Rejected), "three are enough");
+        assert_eq!(work.tries(), 5);
+        work.advance(&done(10, End::Reached));
+        assert_eq!(begin(&mut work), (10, 100, Mode::Through));
+    }
+
+    #[test]
+    fn what_cannot_pass_is_not_tried_again() {
+        let mut work = work().retrying(1);
+        begin(&mut work);
+        work.interrupt(Some(0), Cause::Killed);
+        begin(&mut work);
+        assert!(!work.tries_again(FailureKind::Malformed));
+    }
+
+    #[test]
+    fn bytes_of_a_stream_lie_behind_the_header_in_the_slot() {
+        let range = Range { input: InputId(0), start: 50, end: 100 };
+        let laid = (Format::Csv, Framing::Lines);
+        let work = Work::new(0, range, From::Slot { base: 50 }, laid).under(b"a,b");
+        assert_eq!(work.in_slot(60), Some(13));
+        assert_eq!(work.in_slot(49), None);
     }
 
     #[test]

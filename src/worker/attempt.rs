@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use crate::error::FailureKind;
 use crate::protocol::{
-    AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process, Start,
-    cut_text,
+    AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process,
+    Retries, Start, cut_text,
 };
 use crate::records::csv::RowReader;
 use crate::records::{Format, Item, RangeReader, ReadFailed};
@@ -182,11 +182,11 @@ impl Attempt<'_> {
             return Ok(Some(end));
         }
         if let Mode::Fail(kind) = self.process.mode {
-            return Ok(self.fail(kind, offset, length, ""));
+            return Ok(self.fail(kind, None, offset, length, ""));
         }
         let seen = match self.see(record, row) {
             Ok(seen) => seen,
-            Err(why) => return Ok(self.fail(FailureKind::Malformed, offset, length, &why)),
+            Err(why) => return Ok(self.fail(FailureKind::Malformed, None, offset, length, &why)),
         };
         if self.chain.has_batch() {
             let mut batch = Batch::default();
@@ -221,7 +221,7 @@ impl Attempt<'_> {
                 return Ok(match self.flush(batch)? {
                     None => self
                         .has_to_end(0)
-                        .or_else(|| self.fail(FailureKind::Malformed, offset, length, &why)),
+                        .or_else(|| self.fail(FailureKind::Malformed, None, offset, length, &why)),
                     ended => ended,
                 });
             }
@@ -256,8 +256,7 @@ impl Attempt<'_> {
                 end
             }
             Err(trapped) if waiting.len() == 1 => {
-                let result = Err(Stopped::Trapped(trapped));
-                self.settle(first.offset, first.length, result)
+                self.settle(first.offset, first.length, Err(trapped))
             }
             // One of them did it. One by one they tell which.
             Err(_) => {
@@ -320,15 +319,16 @@ impl Attempt<'_> {
         let spoiled = self.chain.fold().is_some_and(|fold| !fold.is_whole());
         let again = match &failed {
             Stopped::NotWritten(NotWritten::Full) if self.records() > 0 => Some(End::Full),
-            Stopped::Trapped(_) if self.process.mode == Mode::Through => Some(End::Suspect),
-            _ if spoiled && self.process.mode == Mode::Through => Some(End::Suspect),
+            failed if self.process.mode == Mode::Through && self.is_suspect(failed, spoiled) => {
+                Some(End::Suspect)
+            }
             _ => None,
         };
         match again {
             Some(_) => self.chain.forget_log(),
             None => self.chain.write_log(&mut self.text),
         }
-        if matches!(failed, Stopped::Trapped(_)) {
+        if matches!(failed, Stopped::Trapped { .. }) {
             self.chain.forget_links();
         }
         if spoiled {
@@ -342,8 +342,12 @@ impl Attempt<'_> {
             return again;
         }
         match failed {
-            Stopped::Rejected(why) => self.fail(FailureKind::Rejected, offset, length, &why),
-            Stopped::Trapped(trapped) => self.fail(trapped.kind, offset, length, &trapped.text),
+            Stopped::Rejected { plugin, why } => {
+                self.fail(FailureKind::Rejected, Some(plugin), offset, length, &why)
+            }
+            Stopped::Trapped { plugin, trapped } => {
+                self.fail(trapped.kind, Some(plugin), offset, length, &trapped.text)
+            }
             Stopped::NotWritten(why) => {
                 let kind = match why {
                     NotWritten::Malformed(_) => FailureKind::Malformed,
@@ -352,13 +356,25 @@ impl Attempt<'_> {
                     | NotWritten::Full
                     | NotWritten::TooMuch => FailureKind::Output,
                 };
-                self.fail(kind, offset, length, &why.to_string())
+                self.fail(kind, None, offset, length, &why.to_string())
+            }
+        }
+    }
+
+    /// Whether a record that failed has to be tried again, alone. If the state is spoiled
+    /// something of it is in there.
+    fn is_suspect(&self, failed: &Stopped, spoiled: bool) -> bool {
+        match failed {
+            Stopped::Trapped { .. } => true,
+            Stopped::NotWritten(NotWritten::Malformed(_)) => spoiled,
+            Stopped::Rejected { .. } | Stopped::NotWritten(_) => {
+                spoiled || self.start.retries == Retries::Some
             }
         }
     }
 
     fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
-        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
+        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, None, start, end - start, ""))
     }
 
     /// A record as plugins see it; `row` is where the text of a row is made. The error is
@@ -405,12 +421,20 @@ impl Attempt<'_> {
         made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })
     }
 
-    fn fail(&mut self, kind: FailureKind, offset: u64, length: u64, text: &str) -> Option<End> {
+    fn fail(
+        &mut self,
+        kind: FailureKind,
+        plugin: Option<u8>,
+        offset: u64,
+        length: u64,
+        text: &str,
+    ) -> Option<End> {
         self.text.write(&Entry::Failure(Failure {
             before: self.records(),
             offset,
             length,
             kind,
+            plugin,
             text: cut_text(text, MAX_TEXT).to_owned(),
         }));
         self.done.failed += 1;

@@ -15,6 +15,8 @@ const SMALL: u64 = 4;
 
 /// One plugin of the chain.
 struct Link {
+    /// Its place among the job's plugins, from 0.
+    number: u8,
     plugin: Loaded,
     /// It takes many records at once.
     is_batch: bool,
@@ -47,10 +49,10 @@ pub(super) enum Out<T> {
 /// Why nothing comes out for a record.
 #[derive(Debug)]
 pub(super) enum Stopped {
-    /// A plugin rejected it, in these words.
-    Rejected(String),
+    /// A plugin, the n-th of the job from 0, rejected it, in these words.
+    Rejected { plugin: u8, why: String },
     /// A plugin trapped.
-    Trapped(Trapped),
+    Trapped { plugin: u8, trapped: Trapped },
     /// What came out could not be written.
     NotWritten(NotWritten),
 }
@@ -67,12 +69,14 @@ impl Chain {
         let Start { max_output, max_state, isolation, memory, .. } = *start;
         let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
         let mut chain = Chain { links: Vec::new(), fold: None, isolation, small };
-        for (operation, plugin) in plugins {
+        // A job has few: that was checked.
+        for (number, (operation, plugin)) in (0..=u8::MAX).zip(plugins) {
             match operation {
                 Operation::Reduce => {
-                    chain.fold = Some(Fold::new(plugin, max_state.max(max_output)));
+                    chain.fold = Some(Fold::new(number, plugin, max_state.max(max_output)));
                 }
                 _ => chain.links.push(Link {
+                    number,
                     plugin,
                     is_batch: operation == Operation::Batch,
                     instance: None,
@@ -167,7 +171,10 @@ impl Chain {
     }
 
     /// Sends many records through all plugins but a reduce. Gives what comes out for each.
-    pub fn process_many(&mut self, records: &[&str]) -> Result<Vec<Outs>, Trapped> {
+    ///
+    /// # Errors
+    /// A trap, on whichever of the records.
+    pub fn process_many(&mut self, records: &[&str]) -> Result<Vec<Outs>, Stopped> {
         let mut all: Vec<Outs> = records.iter().map(|_| Ok(vec![Out::Same])).collect();
         for link in &mut self.links {
             if link.is_batch {
@@ -247,7 +254,9 @@ fn feed(
     // The caller has seen to that.
     let Some(instance) = &mut link.instance else { return Ok(0) };
     link.made.clear();
-    match instance.call(record, &mut link.made).map_err(Stopped::Trapped)? {
+    let plugin = link.number;
+    let trapped = |trapped| Stopped::Trapped { plugin, trapped };
+    match instance.call(record, &mut link.made).map_err(trapped)? {
         Verdict::Keep => feed(rest, record, same, end),
         // Nothing follows a reduce, and it is not among the links.
         Verdict::Drop | Verdict::Folded => Ok(0),
@@ -258,12 +267,12 @@ fn feed(
             }
             Ok(count)
         }
-        Verdict::Reject(why) => Err(Stopped::Rejected(why)),
+        Verdict::Reject(why) => Err(Stopped::Rejected { plugin, why }),
     }
 }
 
 /// Sends everything that there is of the records so far through a plugin one by one.
-fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Trapped> {
+fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Stopped> {
     for (record, outs) in records.iter().zip(all) {
         let Ok(before) = outs else { continue };
         let mut after = Vec::new();
@@ -282,7 +291,7 @@ fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), 
             };
             match feed(std::slice::from_mut(link), text, true, &mut keep) {
                 Ok(_) => {}
-                Err(Stopped::Trapped(trapped)) => return Err(trapped),
+                Err(trapped @ Stopped::Trapped { .. }) => return Err(trapped),
                 Err(stopped) => {
                     rejected = Some(stopped);
                     break;
@@ -295,7 +304,7 @@ fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), 
 }
 
 /// Sends everything that there is of the records so far through a batch at once.
-fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Trapped> {
+fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), Stopped> {
     // The caller has seen to that.
     let Some(instance) = &mut link.instance else { return Ok(()) };
     let texts: Vec<&str> = records
@@ -313,7 +322,9 @@ fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(),
         return Ok(());
     }
     link.made.clear();
-    let answers = instance.call_many(&texts, &mut link.made)?;
+    let plugin = link.number;
+    let answers = instance.call_many(&texts, &mut link.made);
+    let answers = answers.map_err(|trapped| Stopped::Trapped { plugin, trapped })?;
     let mut answers = answers.into_iter();
     let mut made = link.made.iter();
     for outs in all.iter_mut() {
@@ -328,7 +339,7 @@ fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(),
                 }
                 // Of a record that is rejected nothing comes out.
                 (Ok(count), Err(_)) => made.by_ref().take(count).for_each(drop),
-                (Err(why), Ok(_)) => after = Err(Stopped::Rejected(why)),
+                (Err(why), Ok(_)) => after = Err(Stopped::Rejected { plugin, why }),
                 (Err(_), Err(_)) => {}
             }
         }

@@ -7,6 +7,8 @@ use super::chain::Stopped;
 
 /// A reduce and what is in its state.
 pub(super) struct Fold {
+    /// Its place among the job's plugins, from 0.
+    number: u8,
     plugin: Loaded,
     instance: Option<Box<dyn Instance>>,
     /// Texts that the record in progress has put into the state.
@@ -17,8 +19,8 @@ pub(super) struct Fold {
 
 impl Fold {
     /// `max_made` is what may be made of a state, in bytes.
-    pub fn new(plugin: Loaded, max_made: u64) -> Fold {
-        Fold { plugin, instance: None, of_record: 0, made: Made::new(max_made) }
+    pub fn new(number: u8, plugin: Loaded, max_made: u64) -> Fold {
+        Fold { number, plugin, instance: None, of_record: 0, made: Made::new(max_made) }
     }
 
     /// The instance, if there is one.
@@ -58,15 +60,16 @@ impl Fold {
     pub fn add(&mut self, text: &str) -> Result<(), Stopped> {
         // The caller has seen to that.
         let Some(instance) = &mut self.instance else { return Ok(()) };
+        let plugin = self.number;
         match instance.call(text, &mut self.made) {
-            Ok(Verdict::Reject(why)) => Err(Stopped::Rejected(why)),
+            Ok(Verdict::Reject(why)) => Err(Stopped::Rejected { plugin, why }),
             Ok(_) => {
                 self.of_record += 1;
                 Ok(())
             }
             Err(trapped) => {
                 self.instance = None;
-                Err(Stopped::Trapped(trapped))
+                Err(Stopped::Trapped { plugin, trapped })
             }
         }
     }

@@ -13,6 +13,7 @@ mod cli;
 mod compression;
 mod conversions;
 mod csv;
+mod dead_letters;
 mod directories;
 mod failures;
 mod faults;

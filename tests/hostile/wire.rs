@@ -100,6 +100,7 @@ pub struct Start {
     pub _max_state: u64,
     pub _setups: u64,
     pub _after_failure: u8,
+    pub _retries: u8,
     pub _isolation: u8,
     pub framing: u8,
 }

@@ -1,0 +1,88 @@
+//! The file of dead letters: written as records fail, in the order of the output.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::dead_letter::DeadLetter;
+use crate::error::Error;
+use crate::input::Identity;
+use crate::job::Output;
+
+use super::sink::{claim, partial_name};
+
+/// Nobody else may read what may be private.
+const MODE: u32 = 0o600;
+
+/// The open file.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    file: File,
+    path: PathBuf,
+    is_file: bool,
+}
+
+impl DeadLetters {
+    /// Opens the file; what is in it stays for now.
+    ///
+    /// `inputs` are the files that are read: none of them may be written.
+    ///
+    /// # Errors
+    /// It cannot be written, another run is writing it, it is an input, or the output.
+    pub fn open(path: &Path, inputs: &[Identity], output: &Output) -> Result<DeadLetters, Error> {
+        let wrong = |source| Error::OpenOutput { path: path.to_owned(), source };
+        check_name(path, output).map_err(wrong)?;
+        let is_file = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file());
+        let file =
+            OpenOptions::new().write(true).create(true).truncate(false).mode(MODE).open(path);
+        let file = file.map_err(wrong)?;
+        if is_file {
+            claim(&file, path, inputs).map_err(wrong)?;
+        }
+        Ok(DeadLetters { file, path: path.to_owned(), is_file })
+    }
+
+    /// Empties the file, which nobody else may read from now on. A pipe or a device is
+    /// written as it is.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        if !self.is_file {
+            return Ok(());
+        }
+        let mode = Permissions::from_mode(MODE);
+        let begun = self.file.set_permissions(mode).and_then(|()| self.file.set_len(0));
+        begun.map_err(|source| Error::OpenOutput { path: self.path.clone(), source })
+    }
+
+    /// Writes a letter.
+    pub fn write(&mut self, letter: &DeadLetter) -> Result<(), Error> {
+        let written = letter.line().and_then(|line| self.file.write_all(&line));
+        written.map_err(|source| {
+            let text = format!("{}: {source}", self.path.display());
+            Error::WriteOutput(io::Error::new(source.kind(), text))
+        })
+    }
+}
+
+/// Checks that dead letters are not written to where the output is, or is until it is
+/// whole.
+pub(super) fn check_name(path: &Path, output: &Output) -> io::Result<()> {
+    let Output::Path(output) = output else { return Ok(()) };
+    let path = canonical(path)?;
+    if path == canonical(output)? || path == canonical(&partial_name(output)?)? {
+        return Err(io::Error::other(
+            "it is the output of this job; dead letters need a file of their own",
+        ));
+    }
+    Ok(())
+}
+
+/// The same name for the same file, whether it is there or not.
+fn canonical(path: &Path) -> io::Result<PathBuf> {
+    if let Ok(found) = path.canonicalize() {
+        return Ok(found);
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    Ok(above.unwrap_or(Path::new(".")).canonicalize()?.join(name))
+}
