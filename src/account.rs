@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{FailureKind, Grouped};
 
 /// What became of the records of a job. Input and output are counted apart.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Input records that are in the output, as they were or as what was made of them.
     pub used: u64,
@@ -35,7 +37,10 @@ pub struct Account {
     /// Times that a record was tried again, alone: suspects, and those that failed and may
     /// have passed another time.
     pub retries: u64,
-    /// From start to end.
+    /// Input records that earlier runs had dealt with, on which this one went on
+    /// (`--resume`): they are part of the other numbers.
+    pub resumed: u64,
+    /// From start to end; of this run alone.
     pub elapsed: Duration,
 }
 
@@ -80,6 +85,9 @@ impl std::fmt::Display for Account {
                 .map(|(kind, count)| format!("{} {kind}", Grouped(*count)))
                 .collect();
             write!(f, " ({})", kinds.join(", "))?;
+        }
+        if self.resumed > 0 {
+            write!(f, "; {} of them before this run", Grouped(self.resumed))?;
         }
         if let Some(unread @ 1..) = self.unread_bytes {
             write!(f, "; {} not read", many(unread, "byte"))?;

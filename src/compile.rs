@@ -44,6 +44,8 @@ pub(crate) struct Artifact {
     pub operation: Operation,
     /// In bytes.
     pub length: u64,
+    /// BLAKE3 of the plugin's file.
+    pub hash: String,
     pub file: OwnedFd,
 }
 
@@ -52,7 +54,7 @@ impl Artifact {
     fn again(&self) -> Result<Artifact, Error> {
         let file = self.file.try_clone();
         let file = file.map_err(|error| Error::system("hand on a compiled plugin", error))?;
-        Ok(Artifact { file, ..*self })
+        Ok(Artifact { file, hash: self.hash.clone(), ..*self })
     }
 }
 
@@ -103,11 +105,14 @@ fn prepare(
     if metadata.len() > MAX_PLUGIN {
         return Err(unusable(format!("it is larger than {} MiB", MAX_PLUGIN >> 20)));
     }
+    let mut hasher = blake3::Hasher::new();
+    let hashed = file.try_clone().and_then(|file| Ok(hasher.update_reader(file)?.finalize()));
+    let hash = hashed.map_err(|error| unusable(error.to_string()))?.to_hex().to_string();
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
         match compile_once(&file, metadata.len(), number, sandbox.plan(), directory)? {
-            Attempt::Compiled(artifact) => return Ok(artifact),
+            Attempt::Compiled(artifact) => return Ok(Artifact { hash, ..artifact }),
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
         }
@@ -228,7 +233,7 @@ fn sealed(worker: WorkerHandle, file: OwnedFd, compiled: Compiled) -> Result<Art
         return Err(Error::Workers("the compile worker left less than it said".into()));
     }
     let Compiled { abi, operation, artifact: length } = compiled;
-    Ok(Artifact { abi, operation, length, file })
+    Ok(Artifact { abi, operation, length, hash: String::new(), file })
 }
 
 /// The compile worker's words about a plugin, made fit to be shown.

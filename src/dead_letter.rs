@@ -24,7 +24,7 @@ pub(crate) struct DeadLetter {
     pub length: u64,
     /// How often it was tried.
     pub attempts: u32,
-    pub kind: String,
+    pub kind: FailureKind,
     /// What happened: the plugin's words if it rejected the record, else the program's.
     pub message: String,
     /// The plugin's file, where it is known which one it was.
@@ -66,7 +66,7 @@ impl DeadLetter {
             offset: failure.offset,
             length: failure.length,
             attempts: failure.attempts,
-            kind: failure.kind.to_string(),
+            kind: failure.kind,
             message,
             plugin: failure.plugin.clone(),
             format: name(format).to_owned(),
@@ -131,7 +131,7 @@ mod tests {
     fn a_letter_is_one_line_whatever_the_record_is() {
         let start = r#"{"file":"a\nb.ndjson","record":3,"offset":20,"length":4,"attempts":1,"#
             .to_owned()
-            + r#""kind":"too long","message":"is longer than --max-record allows","format":"ndjson""#;
+            + r#""kind":"too-long","message":"is longer than --max-record allows","format":"ndjson""#;
         assert_eq!(line(Some(b"{\"a\n")), start.clone() + r#","text":"{\"a\n"}"# + "\n");
         assert_eq!(line(Some(b"\xff\x00")), start.clone() + r#","base64":"/wA="}"# + "\n");
         assert_eq!(line(None), start + "}\n");

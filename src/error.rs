@@ -41,6 +41,17 @@ pub enum Error {
         /// What stands in the way.
         source: io::Error,
     },
+    /// A run cannot be gone on with.
+    #[error(
+        "cannot go on from {journal}: {why}; without --resume the run starts from the beginning",
+        journal = journal.display()
+    )]
+    Resume {
+        /// The journal of the earlier run.
+        journal: PathBuf,
+        /// What is different, and the remedy.
+        why: String,
+    },
     /// A demanded layer of the sandbox is missing. Nothing of the plugin was read.
     #[error(
         "the sandbox cannot be had as demanded: {why}; `host doctor` tells what this machine \
@@ -147,7 +158,8 @@ impl Error {
             | Error::NotInitialised
             | Error::Input { .. }
             | Error::Plugin { .. }
-            | Error::OpenOutput { .. } => 2,
+            | Error::OpenOutput { .. }
+            | Error::Resume { .. } => 2,
             Error::Sandbox { .. } => 3,
             // Whoever closed the pipe has seen enough; nothing is wrong.
             Error::ClosedPipe => 0,
@@ -158,6 +170,7 @@ impl Error {
 
 /// How a record failed.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FailureKind {
     /// It is not text (UTF-8), or not what the output's format can hold.

@@ -46,6 +46,15 @@ pub enum Event<'a> {
         /// panicked, never a record or a plugin's words.
         last_words: Option<String>,
     },
+    /// The job goes on where an earlier run stopped.
+    Resumed {
+        /// The input at which it stopped, as the user named it.
+        input: &'a str,
+        /// The byte of it up to which all is done.
+        offset: u64,
+        /// Records that are done, of all inputs.
+        records: u64,
+    },
     /// A record failed and was left out.
     Skipped(&'a RecordFailure),
     /// A record failed and was written aside.

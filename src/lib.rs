@@ -37,6 +37,7 @@ mod event;
 mod input;
 mod ipc;
 mod job;
+mod journal;
 mod output;
 mod protocol;
 mod range;
@@ -57,8 +58,8 @@ pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::{From, Only};
 pub use job::{
-    Columns, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order, Output, To,
-    default_workers,
+    Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order, Output,
+    Resume, ResumeVerify, To, default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;

@@ -38,6 +38,19 @@ impl SideData {
         Ok(data)
     }
 
+    /// Hashes of what is in the files, by name.
+    ///
+    /// # Errors
+    /// [`Error::System`]: the memory cannot be mapped.
+    pub fn hashes(&self) -> Result<BTreeMap<String, String>, Error> {
+        let hash = |(name, file): (&String, &OwnedFd)| {
+            let mapped = slots::Sealed::map(file)
+                .map_err(|error| Error::system("look at side data", error))?;
+            Ok((name.clone(), blake3::hash(mapped.as_ref()).to_hex().to_string()))
+        };
+        self.names.iter().zip(&self.files).map(hash).collect()
+    }
+
     /// The files that the job names and their sizes in bytes, without copying them.
     ///
     /// # Errors

@@ -117,6 +117,41 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Failures")]
     pub retries: u32,
 
+    /// Go on where an earlier run with the same -o stopped; from the beginning if there was
+    /// none, so that one command line serves both
+    #[arg(long, help_heading = "Failures")]
+    pub resume: bool,
+
+    /// Go on although the plugins, or what they are told, are not what they were: what is in
+    /// the output stays
+    #[arg(long, requires = "resume", help_heading = "Failures")]
+    pub accept_plugin: bool,
+
+    /// Go on although inputs have grown
+    #[arg(long, requires = "resume", help_heading = "Failures")]
+    pub allow_append: bool,
+
+    /// How to make sure that inputs are what they were: by size, inode, time and a few of
+    /// their bytes, or by a hash of all that is done, which is kept from the first run on
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value = "quick",
+        help_heading = "Failures"
+    )]
+    pub resume_verify: VerifyChoice,
+
+    /// When output to a file, dead letters and the journal are synchronised with the disk
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "checkpoint",
+        help_heading = "Failures"
+    )]
+    pub fsync: FsyncChoice,
+
     /// How many failed records are acceptable, as a number or a share (1%); more make
     /// the exit code 4
     #[arg(long, value_name = "N|N%", default_value = "0", help_heading = "Failures")]
@@ -245,6 +280,24 @@ pub(super) enum OnErrorChoice {
     Skip,
     /// Leave the record out and write it to the file of --dead-letters
     DeadLetter,
+}
+
+#[derive(Copy, Clone, Debug, ValueEnum)]
+pub(super) enum VerifyChoice {
+    /// By size, inode, time of modification and a few bytes
+    Quick,
+    /// By a hash of all that is done
+    Full,
+}
+
+#[derive(Copy, Clone, Debug, ValueEnum)]
+pub(super) enum FsyncChoice {
+    /// Never: what is written survives this program's end, not the machine's
+    Never,
+    /// Every second or so, and at the end
+    Checkpoint,
+    /// After each range: nothing is ever done twice
+    Range,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]

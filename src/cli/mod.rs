@@ -14,12 +14,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::{
-    Columns, Error, From, Input, Isolation, Job, JobBuilder, Layers, OnError, Order, Output,
-    Sandbox, To,
+    Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order, Output,
+    Resume, ResumeVerify, Sandbox, To,
 };
 
 use arguments::{
-    Arguments, FromFormat, IsolationChoice, OnErrorChoice, SandboxChoice, SideFile, ToFormat,
+    Arguments, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, SandboxChoice, SideFile,
+    ToFormat, VerifyChoice,
 };
 
 /// A validated request.
@@ -169,6 +170,15 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         })
         .max_errors(arguments.max_errors.0)
         .retries(arguments.retries)
+        .resume_verify(match arguments.resume_verify {
+            VerifyChoice::Quick => ResumeVerify::Quick,
+            VerifyChoice::Full => ResumeVerify::Full,
+        })
+        .fsync(match arguments.fsync {
+            FsyncChoice::Never => Fsync::Never,
+            FsyncChoice::Checkpoint => Fsync::Checkpoint,
+            FsyncChoice::Range => Fsync::Range,
+        })
         .on_error(on_error(arguments.on_error, arguments.dead_letters)?)
         .order(if arguments.unordered { Order::Any } else { Order::Input });
     let reads = !arguments.quiet && !arguments.dry_run;
@@ -187,6 +197,12 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     }
     if inputs_are == InputsAre::States {
         builder = builder.merge_states();
+    }
+    if arguments.resume {
+        builder = builder.resume(Resume {
+            accept_plugin: arguments.accept_plugin,
+            allow_append: arguments.allow_append,
+        });
     }
     if arguments.partial_state {
         builder = builder.partial_state();

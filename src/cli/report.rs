@@ -79,6 +79,11 @@ impl Reporter {
                     eprintln!("worker {worker} (process {pid}) is gone: {exit}{words}");
                 }
             }
+            Event::Resumed { input, offset, records } if !self.looks.quiet => note(&format!(
+                "going on at byte {offset} of {} ({} are done)",
+                printable(input),
+                count(*records, "record")
+            )),
             Event::Skipped(failure) => self.set_aside("skipped", failure),
             Event::DeadLettered(failure) => self.set_aside("dead letter", failure),
             Event::Log { level, text } => self.log(level, text),
@@ -189,6 +194,9 @@ impl Reporter {
         {
             let (whole, directory) = (count(failed.whole as u64, "output"), directory.display());
             eprintln!("  before it, {whole} in {} became whole", printable(&directory.to_string()));
+        }
+        if failed.resumable {
+            eprintln!("  to go on from there: the same command with --resume");
         }
         if let Output::Path(path) = job.output()
             && code == 1

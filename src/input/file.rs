@@ -28,6 +28,9 @@ pub(super) fn cut(
     let Beginning { format, start, splitter } = cutter.beginning()?;
     let (header, start) = cutter.header(format, start, headers)?;
     out.send(Cut::Begin { input: opened.id(), format, header })?;
+    if out.is_done(opened) {
+        return Ok(());
+    }
     if picker.has_enough() {
         return out.enough(opened, Some(start));
     }

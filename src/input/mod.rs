@@ -32,7 +32,7 @@ pub(crate) use expand::{Named, expand};
 use header::Headers;
 pub(crate) use header::{HeaderRules, Needs};
 pub(crate) use look::Layout;
-pub(crate) use open::{Identity, Inputs, Opened};
+pub(crate) use open::{Found, Identity, Inputs, Opened};
 pub use pick::Only;
 use pick::Picker;
 pub(crate) use pick::Wanted;
@@ -91,6 +91,8 @@ pub(crate) struct CutRules {
     /// Where in each JSON text the array stands that has the records.
     pub records: Option<Arc<Pointer>>,
     pub wanted: Wanted,
+    /// Everything before this place is done.
+    pub from_place: Option<(InputId, u64)>,
     /// A range is about this many bytes.
     pub range_size: u64,
     /// A longer record of a stream is not held in memory.
@@ -173,7 +175,7 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let out = Out { sender, buffers, stopped };
+            let out = Out { sender, buffers, stopped, done: rules.from_place };
             let mut headers = Headers::new(headers);
             let mut picker = Picker::new(rules.wanted);
             for opened in inputs.iter() {
@@ -195,11 +197,45 @@ struct Out {
     /// Buffers to be used again.
     buffers: Receiver<Vec<u8>>,
     stopped: Arc<OwnedFd>,
+    /// Everything before this place is done, and not sent again.
+    done: Option<(InputId, u64)>,
 }
 
 impl Out {
     fn send(&self, cut: Cut) -> Result<(), Stopped> {
-        self.sender.send(cut).map_err(|_| Stopped)
+        match self.rest(cut) {
+            Some(cut) => self.sender.send(cut).map_err(|_| Stopped),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all of an input is done.
+    fn is_done(&self, opened: &Opened) -> bool {
+        self.done.is_some_and(|(input, _)| opened.id() < input)
+    }
+
+    /// What is not done of a cut. The place up to which all is done stands on record
+    /// boundaries, though perhaps not on those of a range.
+    fn rest(&self, cut: Cut) -> Option<Cut> {
+        let Some((input, offset)) = self.done else { return Some(cut) };
+        match cut {
+            Cut::Range { range, .. } | Cut::TooLong { range }
+                if range.input == input && range.end <= offset =>
+            {
+                None
+            }
+            Cut::Range { range, source } if range.input == input && range.start < offset => {
+                let source = match source {
+                    Source::Bytes(mut bytes) => {
+                        bytes.drain(..(offset - range.start) as usize);
+                        Source::Bytes(bytes)
+                    }
+                    file @ Source::File { .. } => file,
+                };
+                Some(Cut::Range { range: Range { start: offset, ..range }, source })
+            }
+            cut => Some(cut),
+        }
     }
 
     fn fail<T>(&self, error: Error) -> Result<T, Stopped> {

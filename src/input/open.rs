@@ -10,12 +10,14 @@ use super::From;
 use super::expand::Named;
 use crate::compression::Compression;
 use crate::error::Error;
-use crate::job::{Input, Job};
+use crate::job::{Input, Job, ResumeVerify};
 use crate::range::InputId;
 
 /// Files that workers read by themselves; those beyond go through slots, so that
 /// any number of inputs fits the limits on descriptors.
 const MAX_INHERITED: usize = 64;
+/// Bytes that are read of a file to know it again, or at once.
+const SAMPLE: usize = 64 << 10;
 /// Files that are read as streams and stay open from the beginning.
 const MAX_STREAMS: usize = 64;
 
@@ -32,6 +34,27 @@ pub(crate) struct Opened {
     below: PathBuf,
     kind: Kind,
     identity: Identity,
+    found: Option<Found>,
+}
+
+/// What a file was when it was opened.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Found {
+    /// In bytes.
+    pub bytes: u64,
+    pub inode: u64,
+    /// Time of its last change: seconds since 1970 and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl Found {
+    fn of(metadata: &Metadata) -> Option<Found> {
+        metadata.is_file().then(|| Found {
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
 }
 
 /// Which file something is, whatever its name.
@@ -81,7 +104,7 @@ impl Inputs {
         let mut opened = Vec::with_capacity(inputs.len());
         let mut held = Held::default();
         for (place, Named { input, below }) in inputs.iter().enumerate() {
-            let (kind, identity) = match (input, streams) {
+            let (kind, metadata) = match (input, streams) {
                 (Input::Path(path), Streams::LeftAlone) if is_stream(path) => look(path)?,
                 _ => open(input, &mut held)?,
             };
@@ -89,7 +112,14 @@ impl Inputs {
                 InputId(u32::try_from(place).map_err(|_| {
                     Error::Usage("more inputs than this program can number".into())
                 })?);
-            opened.push(Opened { id, input: input.clone(), below: below.clone(), kind, identity });
+            opened.push(Opened {
+                id,
+                input: input.clone(),
+                below: below.clone(),
+                kind,
+                identity: Identity::of(&metadata),
+                found: Found::of(&metadata),
+            });
         }
         Ok(Inputs(opened))
     }
@@ -139,6 +169,11 @@ impl Inputs {
         self.0.iter().map(Opened::bytes).sum()
     }
 
+    /// Bytes of the file that an input is.
+    pub fn bytes(&self, id: InputId) -> u64 {
+        self.0.get(id.index()).and_then(|opened| opened.found).map_or(0, |found| found.bytes)
+    }
+
     /// Bytes of an input from an offset on, if it is not read to its end, and of all
     /// inputs behind it; `None` if that of one is not known beforehand.
     pub fn bytes_behind(&self, input: InputId, end: Option<u64>) -> Option<u64> {
@@ -169,6 +204,32 @@ impl Inputs {
             file.read_exact_at(&mut bytes, offset).map(|()| bytes)
         });
         read.map(Some).map_err(|source| Error::ReadInput { name: self.name(id), source })
+    }
+
+    /// Bytes of an input before an offset, the last few; none of one that cannot be read at
+    /// a place.
+    pub fn before(&self, id: InputId, offset: u64) -> Option<Vec<u8>> {
+        let length = offset.min(SAMPLE as u64);
+        self.read_again(id, offset - length, length).ok().flatten()
+    }
+
+    /// Hashes bytes of an input that is not compressed.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn hash(
+        &self,
+        hasher: &mut blake3::Hasher,
+        id: InputId,
+        bytes: std::ops::Range<u64>,
+    ) -> Result<(), Error> {
+        let Some(opened) = self.0.get(id.index()) else { return Ok(()) };
+        let hashed = match &opened.kind {
+            Kind::Regular { file, .. } => hash(hasher, file, bytes),
+            Kind::Later { length: Some(_) } => hash(hasher, &opened.open_again()?, bytes),
+            Kind::Stream(_) | Kind::Later { length: None } => Ok(()),
+        };
+        hashed.map_err(|source| Error::ReadInput { name: opened.name(), source })
     }
 
     /// The files that workers inherit, in the order of their indexes.
@@ -207,7 +268,31 @@ impl Opened {
         }
     }
 
-    pub(super) fn input(&self) -> &Input {
+    /// What the file was when it was opened, if it is one.
+    pub fn found(&self) -> Option<Found> {
+        self.found
+    }
+
+    /// A hash of the input's first bytes, by which it can be known again; where everything is
+    /// to be hashed, of the whole of one that is compressed. None of one that is opened later.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn sample(&self, verify: ResumeVerify) -> Result<Option<blake3::Hash>, Error> {
+        let (file, bytes) = match &self.kind {
+            Kind::Regular { file, .. } => (file, SAMPLE as u64),
+            Kind::Stream(file) => {
+                (file, if verify == ResumeVerify::Full { u64::MAX } else { SAMPLE as u64 })
+            }
+            Kind::Later { .. } => return Ok(None),
+        };
+        let mut hasher = blake3::Hasher::new();
+        hash(&mut hasher, file, 0..bytes)
+            .map_err(|source| Error::Input { name: self.name(), source })?;
+        Ok(Some(hasher.finalize()))
+    }
+
+    pub fn input(&self) -> &Input {
         &self.input
     }
 
@@ -253,13 +338,13 @@ fn is_stream(path: &Path) -> bool {
 }
 
 /// Looks at a file without opening it.
-fn look(path: &Path) -> Result<(Kind, Identity), Error> {
+fn look(path: &Path) -> Result<(Kind, Metadata), Error> {
     let metadata = rustix::fs::access(path, rustix::fs::Access::READ_OK)
         .map_err(io::Error::from)
         .and_then(|()| path.metadata());
     let metadata =
         metadata.map_err(|source| Error::Input { name: path.display().to_string(), source })?;
-    Ok((Kind::Later { length: None }, Identity::of(&metadata)))
+    Ok((Kind::Later { length: None }, metadata))
 }
 
 /// Files that stay open.
@@ -280,14 +365,13 @@ impl Held {
     }
 }
 
-fn open(input: &Input, held: &mut Held) -> Result<(Kind, Identity), Error> {
+fn open(input: &Input, held: &mut Held) -> Result<(Kind, Metadata), Error> {
     let file = match input {
         Input::Path(path) => open_path(path)?,
         Input::Stdin => stdin()?,
     };
     let unreadable = |source| Error::Input { name: input.to_string(), source };
     let metadata = file.metadata().map_err(unreadable)?;
-    let identity = Identity::of(&metadata);
     let kind = metadata.file_type();
     if kind.is_dir() {
         return Err(unreadable(io::Error::other("it is a directory")));
@@ -296,24 +380,43 @@ fn open(input: &Input, held: &mut Held) -> Result<(Kind, Identity), Error> {
     // may be a file that somebody has read the beginning of.
     let begins_here = rustix::fs::tell(&file).is_ok_and(|at| at == 0);
     if !kind.is_file() || !begins_here {
-        return Ok((Kind::Stream(file), identity));
+        return Ok((Kind::Stream(file), metadata));
     }
     if metadata.len() == 0 {
-        return Ok((held.stream(file, None), identity));
+        return Ok((held.stream(file, None), metadata));
     }
     // What is compressed has to be read from its beginning to its end.
     let mut first = [0; Compression::MAGIC];
     let read = file.read_at(&mut first, 0).map_err(unreadable)?;
     if Compression::of_bytes(&first[..read]).is_some() {
-        return Ok((held.stream(file, None), identity));
+        return Ok((held.stream(file, None), metadata));
     }
     let length = metadata.len();
     if held.regular as usize == MAX_INHERITED {
-        return Ok((Kind::Later { length: Some(length) }, identity));
+        return Ok((Kind::Later { length: Some(length) }, metadata));
     }
     let index = held.regular;
     held.regular += 1;
-    Ok((Kind::Regular { file, length, index }, identity))
+    Ok((Kind::Regular { file, length, index }, metadata))
+}
+
+/// Hashes bytes of a file, as far as there are so many.
+fn hash(hasher: &mut blake3::Hasher, file: &File, bytes: std::ops::Range<u64>) -> io::Result<()> {
+    let mut buffer = vec![0; SAMPLE];
+    let mut at = bytes.start;
+    while at < bytes.end {
+        let wanted = (bytes.end - at).min(buffer.len() as u64) as usize;
+        match file.read_at(&mut buffer[..wanted], at) {
+            Ok(0) => break,
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                at += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn open_path(path: &Path) -> Result<File, Error> {

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::{Cut, CutRules, From, HeaderRules, Inputs, Named, Needs, Source, Wanted, start};
 use crate::job::{FirstRow, Input};
+use crate::range::InputId;
 use crate::records::properties::{Sample, samples};
 use crate::records::{Format, Item, RangeReader};
 
@@ -20,6 +21,19 @@ fn named(path: &Path) -> Named {
 
 /// Cuts the only input and gives the records of all ranges.
 fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64) -> Vec<String> {
+    let found = records_from(sample, inputs, file, range_size, 0);
+    found.into_iter().map(|(_, record)| record).collect()
+}
+
+/// The same where everything before a place is done. With each record goes the place
+/// where it is done.
+fn records_from(
+    sample: &Sample,
+    inputs: Inputs,
+    file: Option<&File>,
+    range_size: u64,
+    place: u64,
+) -> Vec<(u64, String)> {
     let from = match sample.format {
         Format::Ndjson => From::Ndjson,
         Format::JsonSequence | Format::JsonArray => From::Json,
@@ -31,13 +45,14 @@ fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64
         from: Some(from),
         records: None,
         wanted: Wanted::All,
+        from_place: (place > 0).then_some((InputId(0), place)),
         range_size,
         max_record: 1 << 20,
     };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
     let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();
     let mut found = Vec::new();
-    let mut at = 0;
+    let mut at = place;
     let mut buffer = Vec::new();
     for cut in cutter.cuts().unwrap() {
         let (range, source) = match cut {
@@ -62,7 +77,11 @@ fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64
         };
         loop {
             match reader.next().unwrap() {
-                Item::Record { bytes, .. } => found.push(sample.shown(bytes)),
+                Item::Record { start, bytes } => {
+                    let newline = u64::from(sample.format == Format::Lines);
+                    let done = (start + bytes.len() as u64 + newline).min(range.end);
+                    found.push((done, sample.shown(bytes)));
+                }
                 Item::End => break,
                 other => panic!("{other:?}"),
             }
@@ -70,6 +89,15 @@ fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64
     }
     cutter.finished();
     found
+}
+
+/// The text as a compressed file, which is read like a stream.
+fn packed(text: &str) -> Inputs {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let mut packer = flate2::write::GzEncoder::new(&mut file, flate2::Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap();
+    Inputs::open(&[named(file.path())]).unwrap()
 }
 
 proptest! {
@@ -85,6 +113,33 @@ proptest! {
         let inputs = Inputs::open(&[named(file.path())]).unwrap();
         let found = records(&sample, inputs, Some(file.as_file()), range_size);
         prop_assert_eq!(found, sample.records());
+    }
+
+    #[test]
+    fn what_is_done_is_not_cut_again(
+        sample in samples(),
+        range_size in 1..40u64,
+        later_range_size in 1..40u64,
+        which in any::<prop::sample::Index>(),
+        as_stream in any::<bool>(),
+    ) {
+        prop_assume!(sample.format != Format::JsonSequence || !sample.text.trim_start().starts_with('['));
+        prop_assume!(!sample.records().is_empty());
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(sample.text.as_bytes()).unwrap();
+        let open = || Inputs::open(&[named(file.path())]).unwrap();
+        let all = records_from(&sample, open(), Some(file.as_file()), range_size, 0);
+        let done = which.index(all.len());
+        let place = all[done].0;
+        let rest: Vec<String> =
+            all.into_iter().skip(done + 1).map(|(_, record)| record).collect();
+        let (inputs, other) = match as_stream {
+            true => (packed(&sample.text), None),
+            false => (open(), Some(file.as_file())),
+        };
+        let found = records_from(&sample, inputs, other, later_range_size, place);
+        let found: Vec<String> = found.into_iter().map(|(_, record)| record).collect();
+        prop_assert_eq!(found, rest);
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub(super) fn cut(
         None => None,
     };
     out.send(Cut::Begin { input: opened.id(), format, header })?;
+    if out.is_done(opened) {
+        return Ok(());
+    }
     let start = cutter.base;
     if cutter.picker.has_enough() {
         return out.enough(opened, Some(start));

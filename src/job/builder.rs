@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Columns, FirstRow, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS, MAX_RETRIES,
-    MaxErrors, OnError, Order, Output, Plugin, To, Wanted,
+    Columns, FirstRow, Fsync, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS,
+    MAX_RETRIES, MaxErrors, OnError, Order, Output, Plugin, Resume, ResumeVerify, To, Wanted,
 };
 use crate::error::Error;
 use crate::input::{From, Only};
@@ -141,6 +141,25 @@ impl JobBuilder {
     /// What follows when a record fails; default: the job ends.
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.job.on_error = on_error;
+        self
+    }
+
+    /// Goes on where an earlier run of the same job stopped, if there was one: its output
+    /// is a file, and so are its inputs.
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.job.resume = Some(resume);
+        self
+    }
+
+    /// How it is made sure that inputs are what they were; default: quickly.
+    pub fn resume_verify(mut self, verify: ResumeVerify) -> Self {
+        self.job.resume_verify = verify;
+        self
+    }
+
+    /// What is synchronised with the disk; default: everything, every second or so.
+    pub fn fsync(mut self, fsync: Fsync) -> Self {
+        self.job.fsync = fsync;
         self
     }
 

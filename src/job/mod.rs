@@ -137,6 +137,35 @@ pub enum OnError {
     DeadLetter(PathBuf),
 }
 
+/// Going on where an earlier run of the same job stopped.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Resume {
+    /// The plugins need not be what they were.
+    pub accept_plugin: bool,
+    /// Inputs may have grown.
+    pub allow_append: bool,
+}
+
+/// How it is made sure that the inputs are what they were, where a run goes on.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum ResumeVerify {
+    /// By size, inode, time of modification and a few of their bytes.
+    Quick,
+    /// By hashes of everything that is committed, which the run keeps from its beginning.
+    Full,
+}
+
+/// What is synchronised with the disk, so that it survives the machine.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Fsync {
+    /// Nothing: what is written survives the program, not the machine.
+    Never,
+    /// The output and the journal, every second or so, and at the end.
+    Checkpoint,
+    /// The same after each range that is committed.
+    Range,
+}
+
 /// For how long an instance of a plugin lives.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Isolation {
@@ -249,6 +278,9 @@ pub struct Job {
     /// `None`: by the number of workers.
     pub(crate) window: Option<u64>,
     pub(crate) on_error: OnError,
+    pub(crate) resume: Option<Resume>,
+    pub(crate) resume_verify: ResumeVerify,
+    pub(crate) fsync: Fsync,
     pub(crate) retries: u32,
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
@@ -279,6 +311,9 @@ impl Job {
                 range_size: None,
                 window: None,
                 on_error: OnError::Fail,
+                resume: None,
+                resume_verify: ResumeVerify::Quick,
+                fsync: Fsync::Checkpoint,
                 retries: 0,
                 max_errors: MaxErrors::Count(0),
                 limits: Limits {

@@ -13,4 +13,4 @@ pub(crate) use dead_letters::DeadLetters;
 pub(crate) use frontier::{Begun, Commit, Expected, Failed, Finished, Frontier};
 pub(crate) use outputs::Outputs;
 use sink::Sink;
-pub(crate) use sink::partial_name;
+pub(crate) use sink::{beside, partial_name};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::input::{Identity, Inputs};
 use crate::job::Output;
+use crate::journal::Mark;
 
 use super::{Begun, Sink};
 
@@ -49,6 +50,60 @@ impl Outputs {
         Ok(Outputs { sink: None, each: Some(each) })
     }
 
+    /// Begins with an empty output, if there is one of all.
+    pub fn start(&mut self) -> Result<(), Error> {
+        self.of_all(Sink::begin)
+    }
+
+    /// Whether so much of the output is there from an earlier run.
+    pub fn holds(&self, mark: &Mark) -> bool {
+        self.sink.as_ref().is_some_and(|sink| sink.holds(mark))
+    }
+
+    /// Goes on behind what an earlier run has written; `made` is how much that is before it
+    /// is compressed, in bytes.
+    pub fn go_on(&mut self, mark: &Mark, made: u64) -> Result<(), Error> {
+        self.of_all(|sink| sink.go_on(mark, made))
+    }
+
+    fn of_all(&mut self, act: impl FnOnce(&mut Sink) -> io::Result<()>) -> Result<(), Error> {
+        let Some(sink) = &mut self.sink else { return Ok(()) };
+        act(sink).map_err(|source| {
+            let path = sink.partial().map(Path::to_owned).unwrap_or_default();
+            Error::OpenOutput { path, source }
+        })
+    }
+
+    /// How much of the output there is, all of which is good.
+    pub fn mark(&mut self) -> Result<Mark, Error> {
+        self.sink.as_mut().map_or(Ok(Mark::default()), Sink::mark)
+    }
+
+    /// The name that the one output gets when it is whole, if it is a file.
+    pub fn name(&self) -> Option<PathBuf> {
+        let sink = self.sink.as_ref().filter(|_| self.each.is_none())?;
+        sink.name().map(Path::to_owned)
+    }
+
+    /// Has the system write everything to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.sink.as_ref().map_or(Ok(()), Sink::sync)
+    }
+
+    /// Notes that what was written is good.
+    pub fn keep(&mut self) {
+        if let Some(sink) = &mut self.sink {
+            sink.keep();
+        }
+    }
+
+    /// Takes back what was written since it was noted to be good, as far as that can be.
+    pub fn roll_back(&mut self) {
+        if let Some(sink) = &mut self.sink {
+            sink.roll_back();
+        }
+    }
+
     /// An input will begin, which tells how the one output is framed, if there is one.
     /// The first word counts.
     pub fn frame(&mut self, begun: &Begun) {
@@ -77,6 +132,7 @@ impl Outputs {
                 Error::OpenOutput { source, .. } => failed(source),
                 other => other,
             })?;
+        sink.begin().map_err(failed)?;
         frame(&mut sink, begun);
         self.sink = Some(sink);
         Ok(())

@@ -3,13 +3,15 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::input::Identity;
 use crate::job::Output;
+use crate::journal::{Mark, short_hash};
 use crate::protocol::Framing;
 
 use super::writer::Writer;
@@ -18,13 +20,24 @@ use super::writer::Writer;
 #[derive(Debug)]
 pub(crate) struct Sink {
     writer: Writer,
-    /// The name in waiting and the name to get; none for what is written directly.
-    rename: Option<(PathBuf, PathBuf)>,
+    /// The file that gets its name when it is whole; none for what is written directly.
+    file: Option<Unnamed>,
     framing: Option<Framing>,
     /// What stands before everything else.
     lead: Option<String>,
     empty: bool,
     bytes: u64,
+}
+
+/// A file that is written beside the one that is wanted, which it will replace.
+#[derive(Debug)]
+struct Unnamed {
+    /// For everything but writing.
+    file: File,
+    partial: PathBuf,
+    path: PathBuf,
+    /// Bytes of it that are good: what follows was not written whole.
+    good: u64,
 }
 
 impl Sink {
@@ -35,14 +48,14 @@ impl Sink {
     /// # Errors
     /// It cannot be written, another run is writing it, or it is an input.
     pub fn open(output: &Output, inputs: &[Identity]) -> Result<Sink, Error> {
-        let (writer, rename) = match output {
+        let (writer, file) = match output {
             Output::Stdout => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned();
                 let stdout = stdout.map_err(|error| Error::system("use standard output", error))?;
                 (Writer::Plain(File::from(stdout)), None)
             }
             Output::Path(path) => open_path(path, inputs)
-                .and_then(|(file, rename)| Ok((Writer::new(file, path)?, rename)))
+                .and_then(|(file, unnamed)| Ok((Writer::new(file, path)?, unnamed)))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
             // It has no output of its own.
             Output::Directory(path) => {
@@ -50,7 +63,56 @@ impl Sink {
                 return Err(Error::OpenOutput { path: path.clone(), source });
             }
         };
-        Ok(Sink { writer, rename, framing: None, lead: None, empty: true, bytes: 0 })
+        Ok(Sink { writer, file, framing: None, lead: None, empty: true, bytes: 0 })
+    }
+
+    /// Begins: what is there of an earlier run goes.
+    pub fn begin(&mut self) -> io::Result<()> {
+        match &self.file {
+            Some(unnamed) => unnamed.begin(),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether so much of what is there is what an earlier run has written.
+    pub fn holds(&self, mark: &Mark) -> bool {
+        self.file.as_ref().is_some_and(|unnamed| holds(&unnamed.file, mark))
+    }
+
+    /// Goes on behind what an earlier run has written; `made` is how much that is before it
+    /// is compressed, in bytes.
+    pub fn go_on(&mut self, mark: &Mark, made: u64) -> io::Result<()> {
+        if let Some(unnamed) = &mut self.file {
+            unnamed.good = mark.bytes;
+            unnamed.roll_back()?;
+        }
+        self.bytes = made;
+        self.empty = made == 0;
+        Ok(())
+    }
+
+    /// Notes that everything so far is good, and gives how much that is. A compressed
+    /// stream ends here, and another begins.
+    pub fn mark(&mut self) -> Result<Mark, Error> {
+        let Some(unnamed) = &mut self.file else { return Ok(Mark::default()) };
+        self.writer.end_member(&unnamed.path).map_err(|error| unnamed.wrong(error))?;
+        let mark = mark(&mut unnamed.file).map_err(|error| unnamed.wrong(error))?;
+        unnamed.good = mark.bytes;
+        Ok(mark)
+    }
+
+    /// Has the system write everything to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        let Some(unnamed) = &self.file else { return Ok(()) };
+        unnamed.file.sync_data().map_err(|error| unnamed.wrong(error))
+    }
+
+    /// Takes back what was written since all was good last, as far as that can be.
+    pub fn roll_back(&mut self) {
+        if let Some(unnamed) = &mut self.file {
+            // What cannot be taken back stays, and the journal knows how much is good.
+            let _ = unnamed.roll_back();
+        }
     }
 
     /// Bytes written so far, before they are compressed.
@@ -85,6 +147,15 @@ impl Sink {
         self.put(records)
     }
 
+    /// Notes that everything so far is good, unless it is on its way through a compressor.
+    pub fn keep(&mut self) {
+        if let Some(unnamed) = &mut self.file
+            && let Writer::Plain(_) = self.writer
+        {
+            unnamed.good = self.bytes;
+        }
+    }
+
     /// Writes a state, which is all that the output has.
     pub fn write_state(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.put(bytes)
@@ -98,27 +169,34 @@ impl Sink {
             Some(Framing::Lines | Framing::Values | Framing::Text) | None => {}
             Some(Framing::Rows(_)) => self.write_lead()?,
         }
-        self.writer.finish().map_err(Error::WriteOutput)
+        let finished = self.writer.finish();
+        finished.map_err(|error| match &self.file {
+            Some(unnamed) => unnamed.wrong(error),
+            None => Error::WriteOutput(error),
+        })
     }
 
     /// Gives the whole output its name.
     pub fn publish(self) -> Result<(), Error> {
-        match self.rename {
-            Some((partial, path)) => std::fs::rename(&partial, &path).map_err(Error::WriteOutput),
-            None => Ok(()),
-        }
+        let Some(unnamed) = self.file else { return Ok(()) };
+        std::fs::rename(&unnamed.partial, &unnamed.path).map_err(|error| unnamed.wrong(error))
     }
 
     /// The file that holds what was written of a job that failed.
     pub fn partial(&self) -> Option<&Path> {
-        self.rename.as_ref().map(|(partial, _)| partial.as_path())
+        self.file.as_ref().map(|unnamed| unnamed.partial.as_path())
+    }
+
+    /// The name that it gets when it is whole.
+    pub fn name(&self) -> Option<&Path> {
+        self.file.as_ref().map(|unnamed| unnamed.path.as_path())
     }
 
     /// Removes a file that nothing was written to.
     pub fn discard_if_empty(self) {
-        if let (Some((partial, _)), 0) = (&self.rename, self.bytes) {
+        if let (Some(unnamed), 0) = (&self.file, self.bytes) {
             // It is ours alone (it is locked); if it cannot be removed it is empty.
-            let _ = std::fs::remove_file(partial);
+            let _ = std::fs::remove_file(&unnamed.partial);
         }
     }
 
@@ -136,9 +214,55 @@ impl Sink {
         self.bytes += bytes.len() as u64;
         self.writer.write_all(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
-            _ => Error::WriteOutput(error),
+            _ => match &self.file {
+                Some(unnamed) => unnamed.wrong(error),
+                None => Error::WriteOutput(error),
+            },
         })
     }
+}
+
+impl Unnamed {
+    /// Empties it, and gives it the permissions of the file that it will replace.
+    fn begin(&self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        match std::fs::metadata(&self.path) {
+            Ok(existing) => self.file.set_permissions(existing.permissions()),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn roll_back(&mut self) -> io::Result<()> {
+        self.file.set_len(self.good)?;
+        // The writer's descriptor is a copy of this one: they stand at one place.
+        self.file.seek(SeekFrom::Start(self.good)).map(drop)
+    }
+
+    fn wrong(&self, error: io::Error) -> Error {
+        let text = format!("{}: {error}", self.partial.display());
+        Error::WriteOutput(io::Error::new(error.kind(), text))
+    }
+}
+
+/// Bytes at the end of a file by which it is known again.
+const TAIL: u64 = 64 << 10;
+
+/// How much there is of a file, which stands at its end.
+pub(super) fn mark(file: &mut File) -> io::Result<Mark> {
+    let bytes = file.stream_position()?;
+    Ok(Mark { bytes, tail: short_hash(&tail(file, bytes)?) })
+}
+
+/// Whether the first bytes of a file are what was marked.
+pub(super) fn holds(file: &File, mark: &Mark) -> bool {
+    tail(file, mark.bytes).is_ok_and(|tail| short_hash(&tail) == mark.tail)
+}
+
+fn tail(file: &File, end: u64) -> io::Result<Vec<u8>> {
+    let length = end.min(TAIL);
+    let mut bytes = vec![0; length as usize];
+    file.read_exact_at(&mut bytes, end - length)?;
+    Ok(bytes)
 }
 
 /// The file that is written to get this name: through a link, the one that it points to
@@ -149,11 +273,16 @@ fn final_name(path: &Path) -> PathBuf {
 
 /// The file that is written until an output of this name is whole.
 pub(crate) fn partial_name(path: &Path) -> io::Result<PathBuf> {
+    beside(path, ".partial")
+}
+
+/// A file beside an output, whose name goes on like this.
+pub(crate) fn beside(path: &Path, more: &str) -> io::Result<PathBuf> {
     let path = final_name(path);
     let name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
-    let mut partial = OsString::from(name);
-    partial.push(".partial");
-    Ok(path.with_file_name(partial))
+    let mut name = OsString::from(name);
+    name.push(more);
+    Ok(path.with_file_name(name))
 }
 
 fn another_run(partial: &Path) -> io::Error {
@@ -183,7 +312,7 @@ pub(super) fn claim(file: &File, partial: &Path, inputs: &[Identity]) -> io::Res
     }
 }
 
-fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
+fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<Unnamed>)> {
     // A device or a pipe keeps its name and is written directly.
     if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return Ok((OpenOptions::new().write(true).open(path)?, None));
@@ -194,12 +323,9 @@ fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<(Path
     let partial = partial_name(path)?;
     let path = final_name(path);
     // Not truncated before it is locked: another run may be writing it.
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&partial)?;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&partial)?;
     claim(&file, &partial, inputs)?;
-    file.set_len(0)?;
-    // It keeps the permissions of the file that it will replace.
-    if let Ok(existing) = std::fs::metadata(&path) {
-        file.set_permissions(existing.permissions())?;
-    }
-    Ok((file, Some((partial, path))))
+    let unnamed = Unnamed { file: file.try_clone()?, partial, path, good: 0 };
+    Ok((file, Some(unnamed)))
 }

@@ -42,6 +42,20 @@ impl Writer {
         }
     }
 
+    /// Ends a compressed stream, and begins another for the same file, which is to have this
+    /// name.
+    pub fn end_member(&mut self, path: &Path) -> io::Result<()> {
+        if matches!(self, Writer::Plain(_)) {
+            return Ok(());
+        }
+        self.finish()?;
+        match std::mem::replace(self, Writer::Finished) {
+            Writer::Plain(file) => *self = Writer::new(file, path)?,
+            other => *self = other,
+        }
+        Ok(())
+    }
+
     /// Ends a compressed stream.
     pub fn finish(&mut self) -> io::Result<()> {
         match std::mem::replace(self, Writer::Finished) {

@@ -2,6 +2,8 @@
 //! says so, ends the job.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,8 @@ use crate::dead_letter::{DeadLetter, is_kept};
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
 use crate::input::Inputs;
-use crate::job::{Columns, FirstRow, Job, OnError, Order, Output, Wanted};
+use crate::job::{Columns, FirstRow, Fsync, Job, OnError, Order, Output, Wanted};
+use crate::journal::{Entry, Journal, short_hash};
 use crate::output::{Begun, Commit, DeadLetters, Failed, Finished, Frontier, Outputs};
 use crate::protocol::{Failure, Framing, Level};
 use crate::range::{InputId, Range};
@@ -22,6 +25,7 @@ use crate::text::printable;
 use super::JobFailed;
 use super::answer::Results;
 use super::formats::framing;
+use super::resume::{HashOfAll, Written};
 
 /// The output and the account of a job, which always agree.
 pub(super) struct Ledger {
@@ -31,6 +35,14 @@ pub(super) struct Ledger {
     dead_letters: Option<DeadLetters>,
     /// How inputs are laid out that have begun, and their headers.
     laid: BTreeMap<InputId, (Format, Option<Arc<Header>>)>,
+    journal: Option<Journal>,
+    hash: Option<HashOfAll>,
+    /// The frontier.
+    at: (InputId, u64),
+    /// Where an earlier run stopped, until this one gets there.
+    resumed: Option<Entry>,
+    /// The output is whole.
+    whole: bool,
     account: Account,
     framing: Option<Framing>,
     /// Records are folded into one result.
@@ -44,29 +56,34 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub fn open(job: &Job, inputs: Arc<Inputs>, results: Results) -> Result<Ledger, Error> {
-        let mut dead_letters = match &job.on_error {
-            OnError::DeadLetter(path) => {
-                Some(DeadLetters::open(path, &inputs.identities(), &job.output)?)
-            }
-            OnError::Fail | OnError::Skip => None,
-        };
-        let outputs = Outputs::open(&job.output, &inputs)?;
-        // Nothing is lost of an earlier run where this one cannot start.
-        dead_letters.as_mut().map_or(Ok(()), DeadLetters::begin)?;
-        Ok(Ledger {
+    /// For a job, whose output is open; it may be one that goes on where another stopped.
+    pub fn new(job: &Job, inputs: Arc<Inputs>, results: Results, written: Written) -> Ledger {
+        let Written { outputs, dead_letters, journal, resumed, hash } = written;
+        let (mut account, mut covered, mut whole) = (Account::default(), 0, false);
+        if let Some(entry) = &resumed {
+            let resumed = entry.account.read();
+            account = Account { workers: 0, resumed, ..entry.account.clone() };
+            covered = entry.covered;
+            whole = entry.whole;
+        }
+        Ledger {
             job: job.clone(),
             inputs,
             outputs,
             dead_letters,
             laid: BTreeMap::new(),
-            account: Account::default(),
+            journal,
+            hash,
+            at: (InputId(0), 0),
+            resumed,
+            whole,
+            account,
             framing: None,
             folds: results == Results::State,
             records: 0,
-            covered: 0,
+            covered,
             unwanted: None,
-        })
+        }
     }
 
     /// Learns how an input is laid out, and says what begins with it. The first one decides
@@ -124,7 +141,12 @@ impl Ledger {
         while let Some(commit) = frontier.next() {
             match commit {
                 Commit::Begin(begun) => {
+                    self.at = (begun.input, 0);
                     self.records = 0;
+                    if let Some(entry) = self.resumed.take_if(|e| e.input == begun.input.0) {
+                        self.at.1 = entry.offset;
+                        self.records = entry.records;
+                    }
                     self.outputs.begin(&begun)?;
                 }
                 Commit::PassedOver(records) => self.records += records,
@@ -162,34 +184,111 @@ impl Ledger {
         finished: Finished,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
+        let records = finished.records();
+        let failures = self.take_failures(range.input, finished.failures)?;
         self.outputs.write(&finished.output)?;
+        self.outputs.keep();
+        if let Some(letters) = &mut self.dead_letters {
+            letters.keep();
+        }
+        self.at = (range.input, range.end);
         self.covered += range.end - range.start;
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
         self.account.output_records += finished.output_records;
         self.log(&finished.log, finished.log_cut, events);
-        let records = finished.records();
-        for Failed { failure, attempts, record } in finished.failures {
+        for failure in failures {
+            if self.job.on_error == OnError::Fail {
+                return Err(self.end_at(range, records, failure));
+            }
             self.account.count_failure(failure.kind);
-            let failure = self.describe(range.input, failure, attempts);
             match self.job.on_error {
-                OnError::Fail => {
-                    self.account.failed += 1;
-                    return Err(Error::Record(Box::new(failure)));
-                }
-                OnError::Skip => {
+                OnError::Fail | OnError::Skip => {
                     self.account.skipped += 1;
                     events(Event::Skipped(&failure));
                 }
                 OnError::DeadLetter(_) => {
-                    self.write_letter(range.input, &failure, record)?;
                     self.account.dead_lettered += 1;
                     events(Event::DeadLettered(&failure));
                 }
             }
         }
         self.records += records;
-        Ok(())
+        match self.journal.as_ref().is_some_and(Journal::is_due) {
+            true => self.checkpoint(),
+            false => Ok(()),
+        }
+    }
+
+    /// Describes what failed, and writes dead letters where they are wanted.
+    fn take_failures(
+        &mut self,
+        input: InputId,
+        failures: Vec<Failed>,
+    ) -> Result<Vec<RecordFailure>, Error> {
+        let mut described = Vec::with_capacity(failures.len());
+        for Failed { failure, attempts, record } in failures {
+            let failure = self.describe(input, failure, attempts);
+            if self.dead_letters.is_some() {
+                self.write_letter(input, &failure, record)?;
+            }
+            described.push(failure);
+        }
+        Ok(described)
+    }
+
+    /// Notes that the job ends at the last of the records of a stretch, which failed: another
+    /// run begins with it.
+    fn end_at(&mut self, range: Range, records: u64, failure: RecordFailure) -> Error {
+        let rest = range.end - failure.offset;
+        self.at = (range.input, failure.offset);
+        self.records += records.saturating_sub(1);
+        self.covered -= rest;
+        // The record is what ends the job, whatever the journal says.
+        let _ = self.checkpoint();
+        self.covered += rest;
+        self.account.failed += 1;
+        self.account.count_failure(failure.kind);
+        Error::Record(Box::new(failure))
+    }
+
+    /// Writes to the journal how far the job has come.
+    fn checkpoint(&mut self) -> Result<(), Error> {
+        if self.journal.is_none() {
+            return Ok(());
+        }
+        let output = self.outputs.mark()?;
+        let letters = self.dead_letters.as_mut();
+        let dead_letters = letters.map_or(Ok(None), DeadLetters::mark)?;
+        if self.job.fsync != Fsync::Never {
+            self.sync()?;
+        }
+        let (input, offset) = self.at;
+        let hash = self.hash.as_mut();
+        let all = hash.map(|hash| hash.up_to(self.at, &self.inputs)).transpose()?;
+        let before = self.inputs.before(input, offset).map(|bytes| short_hash(&bytes));
+        let made = self.outputs.bytes();
+        let account = Account { output_bytes: made, ..self.account.clone() };
+        let entry = Entry {
+            input: input.0,
+            offset,
+            records: self.records,
+            covered: self.covered,
+            output,
+            made,
+            dead_letters,
+            account,
+            before,
+            all,
+            whole: self.whole,
+        };
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.append(entry))
+    }
+
+    /// Has the system write output and dead letters to the disk.
+    fn sync(&self) -> Result<(), Error> {
+        self.outputs.sync()?;
+        self.dead_letters.as_ref().map_or(Ok(()), DeadLetters::sync)
     }
 
     /// Counts and passes on what plugins have logged.
@@ -265,31 +364,73 @@ impl Ledger {
         end: Result<(), Error>,
         elapsed: Duration,
     ) -> Result<Account, Box<JobFailed>> {
-        let end = match end {
-            // An output that cannot be written cannot be ended either.
-            Err(error @ (Error::WriteOutput(_) | Error::ClosedPipe)) => Err(error),
-            // A result of all records is whole or nothing.
-            Err(error) if self.folds => Err(error),
-            end => self.outputs.close().and(end),
-        };
+        let end = end.and_then(|()| self.publish());
         self.account.elapsed = elapsed;
         self.account.output_bytes = self.outputs.bytes();
-        match end {
-            Ok(()) => match self.outputs.publish() {
-                Ok(()) => Ok(Account { unread_bytes: self.unwanted, ..self.account }),
-                Err(error) => {
-                    let (account, whole) = (self.account, self.outputs.whole());
-                    Err(Box::new(JobFailed { error, account, partial: None, whole }))
+        let Err(error) = end else {
+            return Ok(Account { unread_bytes: self.unwanted, ..self.account });
+        };
+        let total = self.inputs.total_bytes();
+        self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
+        match error {
+            // The journal was written before the record was counted.
+            Error::Record(_) => {}
+            Error::ClosedPipe | Error::WriteOutput(_) => {
+                self.outputs.roll_back();
+                if let Some(letters) = &mut self.dead_letters {
+                    letters.roll_back();
                 }
-            },
-            Err(error) => {
-                let total = self.inputs.total_bytes();
-                self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
-                let (partial, whole) = (self.outputs.leave(), self.outputs.whole());
-                Err(Box::new(JobFailed { error, account: self.account, partial, whole }))
+                // There may be room for this, now that something was taken back.
+                let _ = self.checkpoint();
             }
+            // That the job fails is known already.
+            _ => drop(self.checkpoint()),
+        }
+        // A result of all records is whole or nothing.
+        if !self.folds && !self.whole {
+            // The reason why the job failed is the one that counts.
+            let _ = self.outputs.close();
+        }
+        let (partial, whole) = (self.outputs.leave(), self.outputs.whole());
+        let has_begun = self.at != (InputId(0), 0);
+        let resumable = match self.journal {
+            Some(journal) if !has_begun => {
+                // There is nothing to go on from.
+                let _ = journal.remove();
+                false
+            }
+            journal => journal.is_some(),
+        };
+        Err(Box::new(JobFailed { error, account: self.account, partial, whole, resumable }))
+    }
+
+    /// Ends the output, which is whole, and gives it its name.
+    fn publish(&mut self) -> Result<(), Error> {
+        if !self.whole {
+            self.outputs.close()?;
+            self.whole = true;
+            self.checkpoint()?;
+        }
+        let name = self.outputs.name();
+        if self.job.fsync != Fsync::Never && name.is_some() {
+            self.sync()?;
+        }
+        self.outputs.publish()?;
+        if let (Some(name), false) = (name, self.job.fsync == Fsync::Never) {
+            sync_directory(&name)?;
+        }
+        match self.journal.take() {
+            Some(journal) => journal.remove(),
+            None => Ok(()),
         }
     }
+}
+
+/// Has the system write to the disk that a file has its name.
+fn sync_directory(name: &Path) -> Result<(), Error> {
+    let above = name.parent().filter(|above| !above.as_os_str().is_empty());
+    let synced = File::open(above.unwrap_or(Path::new("."))).and_then(|above| above.sync_all());
+    synced.map_err(Error::WriteOutput)
 }
 
 /// Whether a record that fails like this fails at a plugin.

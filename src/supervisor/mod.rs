@@ -10,6 +10,7 @@ mod formats;
 mod hear;
 mod place;
 mod plan;
+mod resume;
 mod start;
 mod state_work;
 mod states;
@@ -25,7 +26,7 @@ use crate::account::Account;
 use crate::compile::{self, Artifact};
 use crate::error::Error;
 use crate::event::Event;
-use crate::input::{self, Cut, Cutter, Inputs, Named, Source};
+use crate::input::{self, Cut, CutRules, Cutter, Inputs, Named, Source};
 use crate::ipc::{Heard, SocketDirectory};
 use crate::job::{Input, InputsAre, Job, OnError};
 use crate::output::{Expected, Frontier};
@@ -43,6 +44,7 @@ use folding::Folding;
 use formats::Formats;
 use place::Place;
 use plan::{Plan, SetupsFile};
+use resume::Start;
 use states::More;
 use work::{Laid, Work};
 
@@ -60,11 +62,19 @@ pub struct JobFailed {
     pub partial: Option<std::path::PathBuf>,
     /// How many outputs are whole, where each input has its own.
     pub whole: usize,
+    /// Another run can go on where this one stopped.
+    pub resumable: bool,
 }
 
 impl std::convert::From<Error> for Box<JobFailed> {
     fn from(error: Error) -> Box<JobFailed> {
-        Box::new(JobFailed { error, account: Account::default(), partial: None, whole: 0 })
+        Box::new(JobFailed {
+            error,
+            account: Account::default(),
+            partial: None,
+            whole: 0,
+            resumable: false,
+        })
     }
 }
 
@@ -100,12 +110,30 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory)?;
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
-    let mut ledger = Ledger::open(job, Arc::clone(&inputs), plan.results)?;
+    let written = match resume::open(job, &inputs, plan.results, (&artifacts, &data))? {
+        Start::Here(written) => *written,
+        Start::Done(account) => {
+            let resumed = account.read();
+            return Ok(Account { resumed, elapsed: started.elapsed(), ..account });
+        }
+    };
+    let place = written.resumed.as_ref().map(|entry| (InputId(entry.input), entry.offset));
+    let is_whole = written.resumed.as_ref().is_some_and(|entry| entry.whole);
+    if let (Some(entry), Some((input, offset))) = (&written.resumed, place) {
+        let (input, records) = (&inputs.name(input), entry.account.read());
+        events(Event::Resumed { input, offset, records });
+    }
+    let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written);
+    if is_whole {
+        // All that was missing is its name.
+        return ledger.close(Ok(()), started.elapsed());
+    }
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
         ledger.begin(InputId(0), Format::Ndjson, None);
     }
-    let cutter = input::start(&inputs, plan.cut_rules.clone(), formats.headers(job))?;
+    let cut_rules = CutRules { from_place: place, ..plan.cut_rules.clone() };
+    let cutter = input::start(&inputs, cut_rules, formats.headers(job))?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
         job,

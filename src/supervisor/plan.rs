@@ -74,6 +74,7 @@ impl Plan {
                 (Some(limit), None) => Wanted::First(limit),
                 (None, None) => Wanted::All,
             },
+            from_place: None,
             range_size,
             max_record: record,
         };

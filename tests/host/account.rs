@@ -12,6 +12,7 @@ impl Account {
     pub fn of(stderr: &str) -> Account {
         let lines: Vec<&str> =
             stderr.lines().filter_map(|line| line.strip_prefix("host: ")).collect();
+        let lines: Vec<&str> = lines.into_iter().filter(|line| line.contains(" read: ")).collect();
         let [line] = lines[..] else { panic!("there is not one account in: {stderr}") };
         let account = Account::parse(line);
         let becoming = ["kept", "dropped", "skipped", "dead-lettered", "failed"];

@@ -122,7 +122,7 @@ fn a_record_that_is_too_long_has_its_place_and_not_its_bytes() {
         ran.exits(0).writes("one\nthree\n");
         let letter = &letters(&scene, "dead.ndjson")[0];
         assert_eq!((&letter["offset"], &letter["length"]), (&json!(4), &json!(5002)));
-        assert_eq!(letter["kind"], "too long");
+        assert_eq!(letter["kind"], "too-long");
         assert!(letter.get("text").is_none() && letter.get("base64").is_none());
     }
 }
