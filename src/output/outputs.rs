@@ -98,10 +98,14 @@ impl Outputs {
     }
 
     /// Takes back what was written since it was noted to be good, as far as that can be.
-    pub fn roll_back(&mut self) {
-        if let Some(sink) = &mut self.sink {
-            sink.roll_back();
-        }
+    /// Whether that may be more than was written last: of what is compressed only whole
+    /// streams are good.
+    pub fn roll_back(&mut self) -> bool {
+        let Some(sink) = &mut self.sink else { return false };
+        let packed = sink.is_packed();
+        // What cannot be taken back stays, and the journal knows how much is good.
+        let _ = sink.roll_back();
+        packed
     }
 
     /// An input will begin, which tells how the one output is framed, if there is one.

@@ -36,8 +36,10 @@ struct Unnamed {
     file: File,
     partial: PathBuf,
     path: PathBuf,
-    /// Bytes of it that are good: what follows was not written whole.
+    /// Bytes of it that are good, and what they are before they are compressed: what follows
+    /// was not written whole.
     good: u64,
+    good_made: u64,
 }
 
 impl Sink {
@@ -55,7 +57,7 @@ impl Sink {
                 (Writer::Plain(File::from(stdout)), None)
             }
             Output::Path(path) => open_path(path, inputs)
-                .and_then(|(file, unnamed)| Ok((Writer::new(file, path)?, unnamed)))
+                .map(|(file, unnamed)| (Writer::new(file, path), unnamed))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
             // It has no output of its own.
             Output::Directory(path) => {
@@ -83,21 +85,18 @@ impl Sink {
     /// is compressed, in bytes.
     pub fn go_on(&mut self, mark: &Mark, made: u64) -> io::Result<()> {
         if let Some(unnamed) = &mut self.file {
-            unnamed.good = mark.bytes;
-            unnamed.roll_back()?;
+            (unnamed.good, unnamed.good_made) = (mark.bytes, made);
         }
-        self.bytes = made;
-        self.empty = made == 0;
-        Ok(())
+        self.roll_back()
     }
 
     /// Notes that everything so far is good, and gives how much that is. A compressed
     /// stream ends here, and another begins.
     pub fn mark(&mut self) -> Result<Mark, Error> {
         let Some(unnamed) = &mut self.file else { return Ok(Mark::default()) };
-        self.writer.end_member(&unnamed.path).map_err(|error| unnamed.wrong(error))?;
+        self.writer.end_stream().map_err(|error| unnamed.wrong(error))?;
         let mark = mark(&mut unnamed.file).map_err(|error| unnamed.wrong(error))?;
-        unnamed.good = mark.bytes;
+        (unnamed.good, unnamed.good_made) = (mark.bytes, self.bytes);
         Ok(mark)
     }
 
@@ -107,12 +106,24 @@ impl Sink {
         unnamed.file.sync_data().map_err(|error| unnamed.wrong(error))
     }
 
-    /// Takes back what was written since all was good last, as far as that can be.
-    pub fn roll_back(&mut self) {
-        if let Some(unnamed) = &mut self.file {
-            // What cannot be taken back stays, and the journal knows how much is good.
-            let _ = unnamed.roll_back();
-        }
+    /// Takes back what was written since all was good last.
+    pub fn roll_back(&mut self) -> io::Result<()> {
+        let Some(unnamed) = &mut self.file else { return Ok(()) };
+        // The writer's descriptor is a copy of this one: they stand at one place. A compressor
+        // writes what it still has when it goes, which may go behind what is good.
+        unnamed.file.seek(SeekFrom::Start(unnamed.good))?;
+        self.writer = Writer::Finished;
+        unnamed.file.set_len(unnamed.good)?;
+        unnamed.file.seek(SeekFrom::Start(unnamed.good))?;
+        self.writer = Writer::new(unnamed.file.try_clone()?, &unnamed.path);
+        self.bytes = unnamed.good_made;
+        self.empty = self.bytes == 0;
+        Ok(())
+    }
+
+    /// Whether what is written is compressed on its way.
+    pub fn is_packed(&self) -> bool {
+        self.writer.is_packed()
     }
 
     /// Bytes written so far, before they are compressed.
@@ -152,7 +163,7 @@ impl Sink {
         if let Some(unnamed) = &mut self.file
             && let Writer::Plain(_) = self.writer
         {
-            unnamed.good = self.bytes;
+            (unnamed.good, unnamed.good_made) = (self.bytes, self.bytes);
         }
     }
 
@@ -230,12 +241,6 @@ impl Unnamed {
             Ok(existing) => self.file.set_permissions(existing.permissions()),
             Err(_) => Ok(()),
         }
-    }
-
-    fn roll_back(&mut self) -> io::Result<()> {
-        self.file.set_len(self.good)?;
-        // The writer's descriptor is a copy of this one: they stand at one place.
-        self.file.seek(SeekFrom::Start(self.good)).map(drop)
     }
 
     fn wrong(&self, error: io::Error) -> Error {
@@ -326,6 +331,6 @@ fn open_path(path: &Path, inputs: &[Identity]) -> io::Result<(File, Option<Unnam
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&partial)?;
     claim(&file, &partial, inputs)?;
-    let unnamed = Unnamed { file: file.try_clone()?, partial, path, good: 0 };
+    let unnamed = Unnamed { file: file.try_clone()?, partial, path, good: 0, good_made: 0 };
     Ok((file, Some(unnamed)))
 }

@@ -39,6 +39,8 @@ pub(super) struct Ledger {
     hash: Option<HashOfAll>,
     /// The frontier.
     at: (InputId, u64),
+    /// The last entry of the journal.
+    last: Entry,
     /// Where an earlier run stopped, until this one gets there.
     resumed: Option<Entry>,
     /// The output is whole.
@@ -75,6 +77,7 @@ impl Ledger {
             journal,
             hash,
             at: (InputId(0), 0),
+            last: resumed.clone().unwrap_or_default(),
             resumed,
             whole,
             account,
@@ -282,6 +285,7 @@ impl Ledger {
             all,
             whole: self.whole,
         };
+        self.last = entry.clone();
         self.journal.as_mut().map_or(Ok(()), |journal| journal.append(entry))
     }
 
@@ -370,13 +374,13 @@ impl Ledger {
         let Err(error) = end else {
             return Ok(Account { unread_bytes: self.unwanted, ..self.account });
         };
-        let total = self.inputs.total_bytes();
-        self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
         match error {
             // The journal was written before the record was counted.
             Error::Record(_) => {}
             Error::ClosedPipe | Error::WriteOutput(_) => {
-                self.outputs.roll_back();
+                if self.outputs.roll_back() {
+                    self.go_back();
+                }
                 if let Some(letters) = &mut self.dead_letters {
                     letters.roll_back();
                 }
@@ -386,6 +390,8 @@ impl Ledger {
             // That the job fails is known already.
             _ => drop(self.checkpoint()),
         }
+        let total = self.inputs.total_bytes();
+        self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
         // A result of all records is whole or nothing.
         if !self.folds && !self.whole {
             // The reason why the job failed is the one that counts.
@@ -402,6 +408,15 @@ impl Ledger {
             journal => journal.is_some(),
         };
         Err(Box::new(JobFailed { error, account: self.account, partial, whole, resumable }))
+    }
+
+    /// Counts only what the last entry of the journal speaks of.
+    fn go_back(&mut self) {
+        let Account { workers, restarts, resumed, elapsed, .. } = self.account;
+        let Entry { input, offset, records, covered, account, .. } = self.last.clone();
+        (self.at, self.records, self.covered) = ((InputId(input), offset), records, covered);
+        self.account = Account { workers, restarts, resumed, elapsed, ..account };
+        self.account.output_bytes = self.outputs.bytes();
     }
 
     /// Ends the output, which is whole, and gives it its name.

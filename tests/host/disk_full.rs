@@ -87,9 +87,11 @@ fn an_array_and_what_is_compressed_survive_it_too() {
         .collect();
     let scene = Scene::new();
     scene.file("data.ndjson", random.repeat(4)).file("plugin.wat", wat::keeps_all());
-    run_full(&scene, "out.ndjson.gz", "--range-size 8KiB data.ndjson").unwrap();
+    let flags = "--range-size 8KiB --fsync range data.ndjson";
+    run_full(&scene, "out.ndjson.gz", flags).unwrap();
     scene.file("result.ndjson.gz", scene.read("result"));
     let unpacked = scene.host_with("plugin.wat").args("--quiet result.ndjson.gz").run();
+    unpacked.exits(0);
     same(&unpacked.stdout, random.repeat(4).as_bytes());
     scene.file("part.ndjson.gz", scene.read("part"));
     let ran = scene.host_with("plugin.wat").args("part.ndjson.gz").run();

@@ -258,6 +258,17 @@ fn what_is_different_is_named() {
 }
 
 #[test]
+fn a_refusal_leaves_what_is_compressed_as_it_was() {
+    let scene = Scene::new();
+    scene.file("data.ndjson", lines(60, 37));
+    stops(&scene, "-o out.ndjson.gz data.ndjson");
+    let before = scene.read("out.ndjson.gz.partial");
+    let ran = resume(&scene, "--to json -o out.ndjson.gz data.ndjson").run();
+    ran.exits(2).says("--to was as the first input");
+    assert_eq!(scene.read("out.ndjson.gz.partial"), before);
+}
+
+#[test]
 fn inputs_have_to_be_what_they_were() {
     let data = lines(60, 37);
     let stopped = |verify: &str| {
