@@ -42,6 +42,26 @@ pub struct Account {
     pub resumed: u64,
     /// From start to end; of this run alone.
     pub elapsed: Duration,
+    /// What each worker did, by its place; in this run alone.
+    #[serde(skip)]
+    pub by_worker: Vec<WorkerAccount>,
+}
+
+/// What one worker, with all those that replaced it, has done.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WorkerAccount {
+    /// Processes that there were, one after the other.
+    pub processes: u64,
+    /// Ranges, or parts of them, that were finished.
+    pub ranges: u64,
+    /// Input records in them.
+    pub records: u64,
+    /// Bytes of input in them.
+    pub input_bytes: u64,
+    /// Bytes that came of them.
+    pub output_bytes: u64,
+    /// CPU time of all processes, as far as it is known.
+    pub cpu: Duration,
 }
 
 impl Account {
@@ -53,6 +73,14 @@ impl Account {
     /// Input records that failed and did not end the job.
     pub fn set_aside(&self) -> u64 {
         self.skipped + self.dead_lettered
+    }
+
+    /// What the worker at a place has done.
+    pub(crate) fn of_worker(&mut self, place: usize) -> &mut WorkerAccount {
+        if self.by_worker.len() <= place {
+            self.by_worker.resize(place + 1, WorkerAccount::default());
+        }
+        &mut self.by_worker[place]
     }
 
     pub(crate) fn count_failure(&mut self, kind: FailureKind) {

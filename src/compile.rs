@@ -162,7 +162,7 @@ fn compile_once(
                 return Ok(Attempt::Died(violation.to_string()));
             }
             Ok(Heard::Closed(None)) | Err(RecvTimeoutError::Disconnected) => {
-                return Ok(Attempt::Died(worker.end().to_string()));
+                return Ok(Attempt::Died(worker.end().0.to_string()));
             }
             Err(RecvTimeoutError::Timeout) => {
                 return Ok(Attempt::Refused(format!(

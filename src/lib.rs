@@ -53,7 +53,7 @@ mod text;
 mod worker;
 mod worker_handle;
 
-pub use account::Account;
+pub use account::{Account, WorkerAccount};
 pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::{From, Only};

@@ -16,19 +16,30 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     allow_descriptors();
-    let Request { job, looks } = request;
+    let Request { job, looks, stats } = request;
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),
     };
-    match host::run(&job, &mut |event| reporter.event(&event)) {
+    let ended = host::run(&job, &mut |event| reporter.event(&event));
+    let code = match &ended {
         Ok(account) => {
-            reporter.done(&account);
+            reporter.done(account);
             let accepted = job.max_errors().accepts(account.set_aside(), account.read());
-            if accepted { ExitCode::SUCCESS } else { reporter.too_many_failures(&job, &account) }
+            if accepted { 0 } else { reporter.too_many_failures(&job, account) }
         }
-        Err(failed) => reporter.failed(&job, &failed),
+        Err(failed) => reporter.failed(&job, failed),
+    };
+    if let Some(path) = stats {
+        let (account, error) = match &ended {
+            Ok(account) => (account, None),
+            Err(failed) => (&failed.account, Some(failed.to_string())),
+        };
+        if let Err(why) = cli::stats::write(&path, account, code, error) {
+            reporter.warn(&why);
+        }
     }
+    ExitCode::from(code)
 }
 
 /// Raises this process's limit on descriptors to what it is allowed: each worker takes

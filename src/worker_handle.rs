@@ -179,11 +179,18 @@ impl WorkerHandle {
     }
 
     /// Waits for the end of a process whose channel has closed. If it does not end
-    /// by itself in a moment it is killed.
-    pub fn end(&mut self) -> Exit {
+    /// by itself in a moment it is killed. Gives its CPU time as well, if that is known.
+    pub fn end(&mut self) -> (Exit, Option<Duration>) {
         if !self.has_ended(Duration::from_secs(1)) {
             self.kill();
+            // Only then its time stands still.
+            self.has_ended(Duration::from_secs(1));
         }
+        let cpu = self.cpu_time();
+        (self.reap(), cpu)
+    }
+
+    fn reap(&mut self) -> Exit {
         let status = match self.exit {
             Some(status) => Some(status),
             None => self.child.wait().ok(),

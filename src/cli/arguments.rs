@@ -224,6 +224,10 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "quiet", help_heading = "Looking")]
     pub verbose: bool,
 
+    /// Write the account to FILE as JSON, whichever way the run ends
+    #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    pub stats: Option<PathBuf>,
+
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]
     pub quiet: bool,

@@ -33,6 +33,7 @@ const SHARED: &[&str] = &[
     "plugin_log",
     "show_records",
     "verbose",
+    "stats",
 ];
 const QUIET: &str = "quiet";
 

@@ -6,6 +6,7 @@ pub mod doctor;
 mod dry_run;
 mod merge;
 pub mod report;
+pub mod stats;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -29,6 +30,8 @@ pub struct Request {
     pub job: Job,
     /// What the user wants to see of it.
     pub looks: Looks,
+    /// Where the account goes as JSON.
+    pub stats: Option<PathBuf>,
 }
 
 /// What the user wants to see of a run.
@@ -280,7 +283,14 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         show_records: arguments.show_records || arguments.only.is_some(),
         plugin_log,
     };
-    Ok(Request { job: builder.build()?, looks })
+    let job = builder.build()?;
+    if let (Some(stats), Output::Path(output)) = (&arguments.stats, job.output())
+        && stats == output
+    {
+        let text = "--stats needs a file of its own: this one is the output";
+        return Err(Error::Usage(text.into()));
+    }
+    Ok(Request { job, looks, stats: arguments.stats })
 }
 
 #[cfg(test)]

@@ -140,6 +140,11 @@ impl Reporter {
         }
     }
 
+    /// Tells something that is wrong and does not change how the job ended.
+    pub fn warn(&self, what: &str) {
+        eprintln!("{WARNING}warning:{WARNING:#} {}", printable(what));
+    }
+
     /// Tells that the job is done.
     pub fn done(&self, account: &Account) {
         if self.looks.quiet {
@@ -156,7 +161,7 @@ impl Reporter {
     }
 
     /// Tells that the job is done, but not well.
-    pub fn too_many_failures(&self, job: &Job, account: &Account) -> ExitCode {
+    pub fn too_many_failures(&self, job: &Job, account: &Account) -> u8 {
         eprintln!(
             "{ERROR}error:{ERROR:#} {} failed, more than --max-errors accepts; everything \
              else is in the output",
@@ -166,14 +171,14 @@ impl Reporter {
             let path = printable(&path.display().to_string());
             eprintln!("  they are in {path}; to run them again: host retry {path} --plugin FILE");
         }
-        ExitCode::from(4)
+        4
     }
 
     /// Tells why a job failed, what there is of its output, and how to go on.
-    pub fn failed(&self, job: &Job, failed: &JobFailed) -> ExitCode {
+    pub fn failed(&self, job: &Job, failed: &JobFailed) -> u8 {
         let code = failed.error.exit_code();
         if matches!(failed.error, Error::ClosedPipe) {
-            return ExitCode::from(code);
+            return code;
         }
         eprintln!("{ERROR}error:{ERROR:#} {}", printable(&failed.error.to_string()));
         match &failed.error {
@@ -208,7 +213,7 @@ impl Reporter {
         if code == 1 {
             self.done(&failed.account);
         }
-        ExitCode::from(code)
+        code
     }
 
     fn remedies(&self, job: &Job, record: &RecordFailure) {

@@ -131,6 +131,23 @@ impl Ledger {
         self.account.restarts += 1;
     }
 
+    /// Counts what a worker has finished.
+    pub fn count_work(&mut self, worker: usize, stretch: Range, finished: &Finished) {
+        let account = self.account.of_worker(worker);
+        let state = finished.state.as_ref().map_or(0, Vec::len);
+        account.ranges += 1;
+        account.records += finished.records();
+        account.input_bytes += stretch.end - stretch.start;
+        account.output_bytes += (finished.output.len() + state) as u64;
+    }
+
+    /// Counts a worker process that is gone, and the CPU time that it has used.
+    pub fn count_process(&mut self, worker: usize, cpu: Option<Duration>) {
+        let account = self.account.of_worker(worker);
+        account.processes += 1;
+        account.cpu += cpu.unwrap_or_default();
+    }
+
     pub fn count_retries(&mut self, retries: u32) {
         self.account.retries += u64::from(retries);
     }
@@ -370,7 +387,6 @@ impl Ledger {
     ) -> Result<Account, Box<JobFailed>> {
         let end = end.and_then(|()| self.publish());
         self.account.elapsed = elapsed;
-        self.account.output_bytes = self.outputs.bytes();
         let Err(error) = end else {
             return Ok(Account { unread_bytes: self.unwanted, ..self.account });
         };
@@ -390,6 +406,7 @@ impl Ledger {
             // That the job fails is known already.
             _ => drop(self.checkpoint()),
         }
+        self.account.output_bytes = self.outputs.bytes();
         let total = self.inputs.total_bytes();
         self.account.unread_bytes = total.map(|total| total.saturating_sub(self.covered));
         // A result of all records is whole or nothing.
@@ -413,9 +430,10 @@ impl Ledger {
     /// Counts only what the last entry of the journal speaks of.
     fn go_back(&mut self) {
         let Account { workers, restarts, resumed, elapsed, .. } = self.account;
+        let by_worker = std::mem::take(&mut self.account.by_worker);
         let Entry { input, offset, records, covered, account, .. } = self.last.clone();
         (self.at, self.records, self.covered) = ((InputId(input), offset), records, covered);
-        self.account = Account { workers, restarts, resumed, elapsed, ..account };
+        self.account = Account { workers, restarts, resumed, elapsed, by_worker, ..account };
         self.account.output_bytes = self.outputs.bytes();
     }
 
@@ -426,6 +444,7 @@ impl Ledger {
             self.whole = true;
             self.checkpoint()?;
         }
+        self.account.output_bytes = self.outputs.bytes();
         let name = self.outputs.name();
         if self.job.fsync != Fsync::Never && name.is_some() {
             self.sync()?;

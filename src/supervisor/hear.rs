@@ -193,6 +193,7 @@ impl Supervisor<'_> {
             dropped: finished.dropped,
         });
         if stretch.start < stretch.end {
+            self.ledger.count_work(number, stretch, &finished);
             self.deaths = 0;
             if let Some(folding) = &mut self.folding {
                 folding.insert(positions, finished.state.take());
@@ -209,7 +210,8 @@ impl Supervisor<'_> {
             worker.handle.kill();
         }
         let pid = worker.handle.pid();
-        let exit = worker.handle.end();
+        let (exit, cpu) = worker.handle.end();
+        self.ledger.count_process(number, cpu);
         let own = match exit {
             _ if violation.is_some() => Cause::Crash,
             Exit::Signal(signal) if signal == libc::SIGKILL => Cause::Killed,

@@ -327,7 +327,9 @@ impl Supervisor<'_> {
                 if end.is_err() || !worker.online {
                     worker.handle.kill();
                 }
-                let (pid, exit) = (worker.handle.pid(), worker.handle.end());
+                let pid = worker.handle.pid();
+                let (exit, cpu) = worker.handle.end();
+                self.ledger.count_process(place.number, cpu);
                 let (violation, last_words) = (None, worker.last_words.take());
                 let worker = place.number;
                 (self.events)(Event::Exit { worker, pid, exit, violation, last_words });

@@ -36,6 +36,7 @@ mod reduce;
 mod reference;
 mod resume;
 mod run;
+mod stats;
 mod tables;
 mod trying_out;
 mod wat;

@@ -1,0 +1,58 @@
+//! `--stats FILE`: the account as JSON, whichever way the run ended.
+
+use std::path::Path;
+
+use host::{Account, WorkerAccount};
+use serde_json::{Value, json};
+
+/// Writes the account of a run that ended with this exit code, and with this error if it
+/// failed.
+///
+/// # Errors
+/// What stands in the way, in words.
+pub fn write(
+    path: &Path,
+    account: &Account,
+    code: u8,
+    error: Option<String>,
+) -> Result<(), String> {
+    let mut text = format!("{:#}", stats(account, code, error));
+    text.push('\n');
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
+    json!({
+        "host": env!("CARGO_PKG_VERSION"),
+        "exit_code": code,
+        "error": error,
+        "records": {
+            "read": account.read(),
+            "used": account.used,
+            "dropped": account.dropped,
+            "skipped": account.skipped,
+            "dead_lettered": account.dead_lettered,
+            "failed": account.failed,
+            "before_this_run": account.resumed,
+        },
+        "failures": account.failures,
+        "retries": account.retries,
+        "output": { "records": account.output_records, "bytes": account.output_bytes },
+        "unread_bytes": account.unread_bytes,
+        "log_lines": account.log_lines,
+        "restarts": account.restarts,
+        "elapsed_seconds": account.elapsed.as_secs_f64(),
+        "workers": account.by_worker.iter().map(worker).collect::<Vec<_>>(),
+    })
+}
+
+fn worker(worker: &WorkerAccount) -> Value {
+    json!({
+        "processes": worker.processes,
+        "ranges": worker.ranges,
+        "records": worker.records,
+        "input_bytes": worker.input_bytes,
+        "output_bytes": worker.output_bytes,
+        "cpu_seconds": worker.cpu.as_secs_f64(),
+    })
+}
