@@ -21,7 +21,7 @@ use crate::job::Job;
 use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response, cut_text};
 use crate::roles::Role;
 use crate::runtime::{self, Checked};
-use crate::sandbox::{self, Locked, Plan, Policy, Sandbox};
+use crate::sandbox::{self, Locked, Policy};
 use crate::slots;
 use crate::text::printable;
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
@@ -30,6 +30,8 @@ use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 const RESTARTS: usize = 5;
 /// How long compiling may take: large components need a minute on a slow machine.
 const LIMIT: Duration = Duration::from_secs(600);
+/// How often it is looked whether the job is to stop.
+const LOOK: Duration = Duration::from_millis(50);
 /// Data that a compile worker may have, in bytes: large components take a third of it.
 const MEMORY: u64 = 4 << 30;
 /// The largest plugin, in bytes.
@@ -72,7 +74,7 @@ pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<
         let mut threads = BTreeMap::new();
         for place in &firsts {
             let (path, number) = (paths[*place], *place as u64);
-            let compile = move || prepare(path, number, job.sandbox, directory);
+            let compile = move || prepare(path, number, job, directory);
             threads.entry(*place).or_insert_with(|| scope.spawn(compile));
         }
         let panicked = |_| Err(Error::Workers("the thread of a compile worker panicked".into()));
@@ -92,7 +94,7 @@ pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<
 fn prepare(
     path: &Path,
     number: u64,
-    sandbox: Sandbox,
+    job: &Job,
     directory: &SocketDirectory,
 ) -> Result<Artifact, Error> {
     let unusable = |why: String| Error::Plugin { path: path.to_owned(), why };
@@ -111,7 +113,7 @@ fn prepare(
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
-        match compile_once(&file, metadata.len(), number, sandbox.plan(), directory)? {
+        match compile_once(&file, metadata.len(), number, job, directory)? {
             Attempt::Compiled(artifact) => return Ok(Artifact { hash, ..artifact }),
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
@@ -133,9 +135,10 @@ fn compile_once(
     file: &File,
     length: u64,
     number: u64,
-    sandbox: Plan,
+    job: &Job,
     directory: &SocketDirectory,
 ) -> Result<Attempt, Error> {
+    let sandbox = job.sandbox.plan();
     let system = |error| Error::system("hand the plugin to its compile worker", error);
     let plugin = file.try_clone().map_err(system)?;
     let artifact = slots::handover("artifact").map_err(system)?;
@@ -155,7 +158,11 @@ fn compile_once(
     let mut locked = false;
     loop {
         let left = (started + limit).saturating_duration_since(Instant::now());
-        let response = match heard.recv_timeout(left) {
+        let response = match heard.recv_timeout(left.min(LOOK)) {
+            Err(RecvTimeoutError::Timeout) if job.stop.is_stopped() => {
+                return Err(Error::Interrupted);
+            }
+            Err(RecvTimeoutError::Timeout) if left > LOOK => continue,
             Ok(Heard::Response(response)) => response,
             Ok(Heard::Closed(Some(violation))) => {
                 worker.kill();

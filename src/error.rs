@@ -114,6 +114,9 @@ pub enum Error {
     /// The reader of standard output went away.
     #[error("the reader of the output closed it")]
     ClosedPipe,
+    /// The job was told to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// The plugin, or one of several, could not be brought to life in a worker.
     #[error("the plugin {plugin} cannot be started: {why}")]
     Instantiate {
@@ -151,7 +154,8 @@ impl Error {
     }
 
     /// The exit code of a program that ends with this error: 2 where nothing was
-    /// started, 3 where the sandbox cannot be had as demanded, 1 where the job failed.
+    /// started, 3 where the sandbox cannot be had as demanded, 130 where the job was told to
+    /// stop, 1 where it failed.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_)
@@ -161,6 +165,7 @@ impl Error {
             | Error::OpenOutput { .. }
             | Error::Resume { .. } => 2,
             Error::Sandbox { .. } => 3,
+            Error::Interrupted => 130,
             // Whoever closed the pipe has seen enough; nothing is wrong.
             Error::ClosedPipe => 0,
             _ => 1,

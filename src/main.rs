@@ -2,6 +2,7 @@
 //! place that chooses an exit code.
 
 mod cli;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,9 @@ fn main() -> ExitCode {
     };
     allow_descriptors();
     let Request { job, looks, stats } = request;
+    if let Err(error) = signals::stop_on_them(job.stop()) {
+        return cli::report::refuse(&error);
+    }
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),

@@ -186,6 +186,11 @@ impl Reporter {
             Error::State { plugin_text, .. } => self.plugin_says(plugin_text.as_deref()),
             _ => {}
         }
+        if let (Some((input, offset)), false) = (&failed.at, is_placed(&failed.error))
+            && failed.account.read() > 0
+        {
+            eprintln!("  everything before byte {offset} of {} is done", printable(input));
+        }
         if let Some(partial) = &failed.partial {
             let what = match failed.error {
                 Error::Record(_) | Error::Structure { .. } => "what stands before it",
@@ -210,7 +215,7 @@ impl Reporter {
             eprintln!("  {} is as it was", printable(&path.display().to_string()));
         }
         // Where nothing was started there is nothing to account for.
-        if code == 1 {
+        if code == 1 || failed.account.read() > 0 {
             self.done(&failed.account);
         }
         code
@@ -238,4 +243,9 @@ impl Reporter {
             (None, _) => {}
         }
     }
+}
+
+/// Whether an error names a place in the input by itself.
+fn is_placed(error: &Error) -> bool {
+    matches!(error, Error::Record(_) | Error::Structure { .. })
 }

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::input::{From, Only};
 use crate::records::Pointer;
 use crate::sandbox::Sandbox;
+use crate::stop::Stop;
 
 /// Puts a [`Job`] together; [`build`](JobBuilder::build) judges the whole.
 #[derive(Clone, Debug)]
@@ -141,6 +142,12 @@ impl JobBuilder {
     /// What follows when a record fails; default: the job ends.
     pub fn on_error(mut self, on_error: OnError) -> Self {
         self.job.on_error = on_error;
+        self
+    }
+
+    /// Stops the job when this handle says so.
+    pub fn stop_on(mut self, stop: Stop) -> Self {
+        self.job.stop = stop;
         self
     }
 

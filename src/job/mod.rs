@@ -15,6 +15,7 @@ use crate::input::{From, Only};
 use crate::records::Pointer;
 use crate::records::csv::{Delimiter, Header, check_names};
 use crate::sandbox::{Layers, Sandbox};
+use crate::stop::Stop;
 
 pub use builder::JobBuilder;
 
@@ -278,6 +279,7 @@ pub struct Job {
     /// `None`: by the number of workers.
     pub(crate) window: Option<u64>,
     pub(crate) on_error: OnError,
+    pub(crate) stop: Stop,
     pub(crate) resume: Option<Resume>,
     pub(crate) resume_verify: ResumeVerify,
     pub(crate) fsync: Fsync,
@@ -311,6 +313,7 @@ impl Job {
                 range_size: None,
                 window: None,
                 on_error: OnError::Fail,
+                stop: Stop::new(),
                 resume: None,
                 resume_verify: ResumeVerify::Quick,
                 fsync: Fsync::Checkpoint,
@@ -359,6 +362,11 @@ impl Job {
     /// Where the output goes.
     pub fn output(&self) -> &Output {
         &self.output
+    }
+
+    /// Stops the job.
+    pub fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// What follows when a record fails.

@@ -72,6 +72,8 @@ pub(crate) struct Finished {
     pub log: Vec<(Level, String)>,
     /// Lines that the plugin logged beyond what is kept.
     pub log_cut: u64,
+    /// What stands behind it cannot be read.
+    pub broken: Option<Box<Error>>,
 }
 
 impl Finished {
@@ -155,6 +157,13 @@ impl Frontier {
             _ => None,
         });
         first == Some(start)
+    }
+
+    /// Notes that the input cannot be read from here on, where the rest of a range begins:
+    /// what stands before it is committed first.
+    pub fn break_off(&mut self, (input, start): (InputId, u64), error: Error) {
+        let nothing = Range { input, start, end: start };
+        self.finish(nothing, Finished { broken: Some(Box::new(error)), ..Finished::default() });
     }
 
     /// Takes in a finished stretch.
@@ -250,6 +259,29 @@ mod tests {
         frontier.finish(range(0, 10), finished("a"));
         assert_eq!(drain(&mut frontier), "ad");
         assert!(frontier.is_empty());
+    }
+
+    #[test]
+    fn what_stands_before_a_break_is_committed_first() {
+        let mut frontier = Frontier::new(Order::Input, 1 << 20);
+        frontier.expect(Expected::Range(range(0, 10)));
+        frontier.expect(Expected::Range(range(10, 20)));
+        frontier.break_off((InputId(0), 14), Error::Interrupted);
+        frontier.finish(range(10, 14), finished("b"));
+        assert!(frontier.next().is_none());
+        frontier.finish(range(0, 10), finished("a"));
+        assert_eq!(drain_until_broken(&mut frontier), "ab!");
+    }
+
+    fn drain_until_broken(frontier: &mut Frontier) -> String {
+        let mut written = String::new();
+        while let Some(Commit::Finished(_, finished)) = frontier.next() {
+            written.push_str(std::str::from_utf8(&finished.output).unwrap());
+            if finished.broken.is_some() {
+                written.push('!');
+            }
+        }
+        written
     }
 
     #[test]

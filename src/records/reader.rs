@@ -28,7 +28,10 @@ pub(crate) enum Item<'a> {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadFailed {
     /// The file ends before its range does: it was shortened meanwhile.
-    #[error("the file ends at byte {at}, which it did not when the job began")]
+    #[error(
+        "it ends at byte {at} now, and was longer when the job began; it must not change while it \
+         is read"
+    )]
     Short { at: u64 },
     /// The system's word for it.
     #[error("cannot read at byte {at}: {source}")]

@@ -45,6 +45,8 @@ pub(super) struct Ledger {
     resumed: Option<Entry>,
     /// The output is whole.
     whole: bool,
+    /// Something that was to be committed has ended the job.
+    over: bool,
     account: Account,
     framing: Option<Framing>,
     /// Records are folded into one result.
@@ -80,6 +82,7 @@ impl Ledger {
             last: resumed.clone().unwrap_or_default(),
             resumed,
             whole,
+            over: false,
             account,
             framing: None,
             folds: results == Results::State,
@@ -152,48 +155,62 @@ impl Ledger {
         self.account.retries += u64::from(retries);
     }
 
-    /// Commits everything that can be.
+    /// Commits everything that can be, until something ends the job.
     pub fn commit(
         &mut self,
         frontier: &mut Frontier,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
-        while let Some(commit) = frontier.next() {
-            match commit {
-                Commit::Begin(begun) => {
-                    self.at = (begun.input, 0);
-                    self.records = 0;
-                    if let Some(entry) = self.resumed.take_if(|e| e.input == begun.input.0) {
-                        self.at.1 = entry.offset;
-                        self.records = entry.records;
-                    }
-                    self.outputs.begin(&begun)?;
+        while !self.over
+            && let Some(commit) = frontier.next()
+        {
+            let committed = self.commit_next(commit, events);
+            self.over = committed.is_err();
+            committed?;
+        }
+        Ok(())
+    }
+
+    fn commit_next(
+        &mut self,
+        commit: Commit,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        match commit {
+            Commit::Begin(begun) => {
+                self.at = (begun.input, 0);
+                self.records = 0;
+                if let Some(entry) = self.resumed.take_if(|e| e.input == begun.input.0) {
+                    self.at.1 = entry.offset;
+                    self.records = entry.records;
                 }
-                Commit::PassedOver(records) => self.records += records,
-                Commit::Finished(range, finished) => {
-                    self.finished(range, finished, events)?;
-                }
-                Commit::TooLong(range) => {
-                    let failed = Failed::first(Failure {
-                        before: 0,
-                        offset: range.start,
-                        length: range.end - range.start,
-                        kind: FailureKind::TooLong,
-                        plugin: None,
-                        text: String::new(),
-                    });
-                    let finished = Finished { failures: vec![failed], ..Finished::default() };
-                    self.finished(range, finished, events)?;
-                }
-                Commit::Fault { input, fault } => {
-                    return Err(Error::Structure {
-                        name: self.inputs.name(input),
-                        at: fault.at,
-                        what: fault.what,
-                    });
-                }
-                Commit::Failed(error) => return Err(error),
+                self.outputs.begin(&begun)?;
             }
+            Commit::PassedOver(records) => self.records += records,
+            Commit::Finished(_, Finished { broken: Some(error), .. }) => return Err(*error),
+            Commit::Finished(range, finished) => {
+                self.finished(range, finished, events)?;
+            }
+            Commit::TooLong(range) => {
+                let failed = Failed::first(Failure {
+                    before: 0,
+                    offset: range.start,
+                    length: range.end - range.start,
+                    kind: FailureKind::TooLong,
+                    plugin: None,
+                    text: String::new(),
+                });
+                let finished = Finished { failures: vec![failed], ..Finished::default() };
+                self.finished(range, finished, events)?;
+            }
+            Commit::Fault { input, fault } => {
+                return Err(Error::Structure {
+                    name: self.inputs.name(input),
+                    at: fault.at,
+                    what: fault.what,
+                });
+            }
+            Commit::Failed(error) => return Err(error),
         }
         Ok(())
     }
@@ -415,6 +432,8 @@ impl Ledger {
             let _ = self.outputs.close();
         }
         let (partial, whole) = (self.outputs.leave(), self.outputs.whole());
+        let (input, offset) = self.at;
+        let at = (self.job.order == Order::Input).then(|| (self.inputs.name(input), offset));
         let has_begun = self.at != (InputId(0), 0);
         let resumable = match self.journal {
             Some(journal) if !has_begun => {
@@ -424,7 +443,8 @@ impl Ledger {
             }
             journal => journal.is_some(),
         };
-        Err(Box::new(JobFailed { error, account: self.account, partial, whole, resumable }))
+        let account = self.account;
+        Err(Box::new(JobFailed { error, account, partial, whole, at, resumable }))
     }
 
     /// Counts only what the last entry of the journal speaks of.

@@ -142,7 +142,7 @@ impl Supervisor<'_> {
             Some(Complete::Range((done, finished))) => self.finish(number, &done, finished),
             Some(Complete::States(outcome)) => {
                 place.answered(IsDone::Yes);
-                self.deaths = 0;
+                self.restarts.finished();
                 if let Some(folding) = &mut self.folding {
                     folding.take_in(outcome);
                 }

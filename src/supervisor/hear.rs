@@ -1,7 +1,7 @@
 //! What workers say, and what follows: answers are judged and taken in, and who dies is
 //! replaced.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dead_letter::is_kept;
 use crate::error::Error;
@@ -16,6 +16,7 @@ use crate::worker_handle::Exit;
 
 use super::answer::{self, Rules};
 use super::place::{Death, IsDone};
+use super::restarts::After;
 use super::work::Cause;
 use super::{FromWorker, Supervisor, after_failure};
 
@@ -100,11 +101,15 @@ impl Supervisor<'_> {
                 Err(Error::Instantiate { plugin: self.job.plugin_names(), why: printable(&text) })
             }
             Response::Fatal { what: Fatal::Input, text } => {
-                let input = place.front_range().map(|(work, _)| self.inputs.name(work.start().0));
-                Err(Error::ReadInput {
-                    name: input.unwrap_or_default(),
-                    source: std::io::Error::other(printable(&text)),
-                })
+                // What was asked of it is not asked again: the input would be the same.
+                if let Some((work, _)) = place.front_range() {
+                    let start = work.start();
+                    let source = std::io::Error::other(printable(&text));
+                    let error = Error::ReadInput { name: self.inputs.name(start.0), source };
+                    self.frontier.break_off(start, error);
+                    place.answered(IsDone::Yes);
+                }
+                Ok(())
             }
             // Its end follows, and is dealt with like any other.
             Response::Fatal { what: Fatal::Internal | Fatal::Plugin, text } => {
@@ -194,7 +199,7 @@ impl Supervisor<'_> {
         });
         if stretch.start < stretch.end {
             self.ledger.count_work(number, stretch, &finished);
-            self.deaths = 0;
+            self.restarts.finished();
             if let Some(folding) = &mut self.folding {
                 folding.insert(positions, finished.state.take());
             }
@@ -237,16 +242,16 @@ impl Supervisor<'_> {
             };
             return Err(self.state_error(why, None));
         }
-        self.deaths += 1;
-        // A poison record costs two deaths, a killed replay of it up to six more.
-        if self.deaths > 10 + 8 * self.plan.workers {
-            return Err(Error::Workers(format!(
-                "{} workers in a row died without finishing anything; the last one: {how}",
-                self.deaths
-            )));
+        match self.restarts.died() {
+            After::TooMany(deaths) => Err(Error::Workers(format!(
+                "{deaths} workers in a row died without finishing anything; the last one: {how}"
+            ))),
+            After::Pause(_) if self.stopping => Ok(()),
+            After::Pause(pause) => {
+                self.places[number].restart = Some(Instant::now() + pause);
+                Ok(())
+            }
         }
-        self.ledger.count_restart();
-        self.start_worker(number)
     }
 
     /// The end of a job whose reduce, the last of its plugins, cannot go on.

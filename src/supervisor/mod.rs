@@ -10,6 +10,7 @@ mod formats;
 mod hear;
 mod place;
 mod plan;
+mod restarts;
 mod resume;
 mod start;
 mod state_work;
@@ -44,9 +45,13 @@ use folding::Folding;
 use formats::Formats;
 use place::Place;
 use plan::{Plan, SetupsFile};
+use restarts::Restarts;
 use resume::Start;
 use states::More;
 use work::{Laid, Work};
+
+/// How long attempts that are out are waited for where the job is to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
@@ -62,6 +67,9 @@ pub struct JobFailed {
     pub partial: Option<std::path::PathBuf>,
     /// How many outputs are whole, where each input has its own.
     pub whole: usize,
+    /// The input, as the user named it, and the byte of it up to which everything is done,
+    /// where there is an order.
+    pub at: Option<(String, u64)>,
     /// Another run can go on where this one stopped.
     pub resumable: bool,
 }
@@ -73,6 +81,7 @@ impl std::convert::From<Error> for Box<JobFailed> {
             account: Account::default(),
             partial: None,
             whole: 0,
+            at: None,
             resumable: false,
         })
     }
@@ -107,6 +116,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     inputs.check(job)?;
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
+    job.stop.knows(directory.path());
     let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory)?;
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
@@ -150,7 +160,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         spare: cutter.spare(),
         sender,
         generation: FIRST_GENERATION,
-        deaths: 0,
+        restarts: Restarts::new(plan.workers),
+        stopping: false,
         laid: (Format::JsonSequence, Framing::Values),
         header: None,
         ranges: 0,
@@ -203,8 +214,9 @@ struct Supervisor<'a> {
     spare: Sender<Vec<u8>>,
     sender: Sender<FromWorker>,
     generation: u64,
-    /// Deaths of workers since a range was last finished.
-    deaths: usize,
+    restarts: Restarts,
+    /// Nothing further is begun.
+    stopping: bool,
     /// How the input that is being cut is laid out, and what comes of it.
     laid: Laid,
     /// Its header, if it has one.
@@ -230,6 +242,10 @@ impl Supervisor<'_> {
         let tick = (self.job.limits.timeout / 100)
             .clamp(Duration::from_millis(2), Duration::from_millis(20));
         loop {
+            if self.job.stop.is_stopped() {
+                return self.stop(heard);
+            }
+            self.restart_workers()?;
             let all_cut = cutter.cuts().is_none() && self.frontier.is_empty();
             self.fold(if all_cut { More::No } else { More::Comes })?;
             if all_cut && self.folding.as_ref().is_none_or(Folding::is_over) {
@@ -265,6 +281,21 @@ impl Supervisor<'_> {
             }
             self.ledger.commit(&mut self.frontier, self.events)?;
         }
+    }
+
+    /// Ends the job before its end: attempts that are out are asked for what they have.
+    fn stop(&mut self, heard: &Receiver<FromWorker>) -> Result<(), Error> {
+        self.stopping = true;
+        let until = Instant::now() + LAST_ANSWERS;
+        while self.places.iter().filter(|place| place.ask_to_yield()).count() > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            match heard.recv_timeout(left) {
+                Ok(said) => self.hear(said)?,
+                // What is still out is given up.
+                Err(_) => break,
+            }
+        }
+        Err(Error::Interrupted)
     }
 
     /// Whether something can be done with a further cut.
@@ -312,9 +343,15 @@ impl Supervisor<'_> {
     /// Ends workers and output, whichever way the job went.
     fn close(
         mut self,
-        end: Result<(), Error>,
+        mut end: Result<(), Error>,
         started: Instant,
     ) -> Result<Account, Box<JobFailed>> {
+        if end.is_err() {
+            // What is finished is not lost because of what came after it; but what stands
+            // before the reason of the end, and ends the job as well, is named first.
+            let committed = self.ledger.commit(&mut self.frontier, self.events);
+            end = committed.and(end);
+        }
         for place in &self.places {
             if let Some(worker) = &place.worker {
                 // One that cannot hear it is ended below.

@@ -25,6 +25,8 @@ pub(super) struct Place {
     /// From 0.
     pub number: usize,
     pub worker: Option<Worker>,
+    /// When another worker is to take the place of one that died.
+    pub restart: Option<Instant>,
     slots: Vec<Slot>,
 }
 
@@ -118,7 +120,7 @@ impl Place {
     pub fn new(number: usize, layout: Layout) -> io::Result<Place> {
         let slot = |_| Ok(Slot { memory: SupervisorSlot::new(layout)?, task: None });
         let slots = (0..SLOTS).map(slot).collect::<io::Result<_>>()?;
-        Ok(Place { number, worker: None, slots })
+        Ok(Place { number, worker: None, restart: None, slots })
     }
 
     /// Copies of the slots' descriptors in the order in which a worker inherits them.
@@ -195,6 +197,18 @@ impl Place {
         }
         self.watch_front();
         Ok(())
+    }
+
+    /// Asks the worker to answer every attempt that is out as soon as it can. False if none
+    /// is.
+    pub fn ask_to_yield(&self) -> bool {
+        let Some(worker) = self.worker.as_ref().filter(|worker| worker.online) else {
+            return false;
+        };
+        for slot in worker.queue.iter().filter_map(|index| self.slots.get(*index)) {
+            slot.memory.ask_to_yield(Yield::Now);
+        }
+        !worker.queue.is_empty()
     }
 
     /// The slot whose attempt the worker is at.

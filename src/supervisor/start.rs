@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::roles::Role;
@@ -23,6 +24,19 @@ impl Supervisor<'_> {
         self.places.push(place);
         self.ledger.count_worker();
         self.start_worker(number)
+    }
+
+    /// Starts what is to take the place of workers that died, where it is time.
+    pub(super) fn restart_workers(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        for number in 0..self.places.len() {
+            let restart = &mut self.places[number].restart;
+            if restart.take_if(|due| *due <= now).is_some() {
+                self.ledger.count_restart();
+                self.start_worker(number)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn start_worker(&mut self, number: usize) -> Result<(), Error> {

@@ -273,7 +273,9 @@ impl Work {
             (Some(suspect), Mode::Alone) => match cause {
                 Cause::Timeout => suspect.fail(FailureKind::Timeout, self.retries),
                 Cause::Crash => suspect.fail(FailureKind::Crash, self.retries),
-                Cause::Stalled | Cause::Killed => {
+                // It proves nothing, however often.
+                Cause::Stalled => {}
+                Cause::Killed => {
                     suspect.replays += 1;
                     if suspect.replays > REPLAYS {
                         suspect.convicted = Some(FailureKind::Crash);
@@ -358,6 +360,18 @@ mod tests {
             work.interrupt(Some(0), Cause::Killed);
         }
         assert_eq!(begin(&mut work).2, Mode::Fail(FailureKind::Crash));
+    }
+
+    #[test]
+    fn a_stopped_process_convicts_nobody_however_often() {
+        let mut work = work();
+        begin(&mut work);
+        work.interrupt(Some(0), Cause::Timeout);
+        for _ in 0..100 {
+            assert_eq!(begin(&mut work).2, Mode::Alone);
+            work.interrupt(Some(0), Cause::Stalled);
+        }
+        assert_eq!(begin(&mut work).2, Mode::Alone);
     }
 
     #[test]

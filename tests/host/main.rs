@@ -16,6 +16,7 @@ mod csv;
 mod dead_letters;
 mod directories;
 mod disk_full;
+mod endings;
 mod failures;
 mod faults;
 mod formats;

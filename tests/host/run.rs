@@ -97,6 +97,8 @@ pub fn over(plugin: &str, arguments: &str, text: &str) -> Ran {
 
 enum Stdin {
     Nothing,
+    /// For a program that is started, and written to by the test.
+    Pipe,
     Bytes(Vec<u8>),
     File(File),
 }
@@ -131,6 +133,17 @@ impl Host {
         self
     }
 
+    /// Standard input is a pipe that the test writes to.
+    pub fn stdin_pipe(mut self) -> Host {
+        self.stdin = Stdin::Pipe;
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Host {
+        self.command.env(name, value);
+        self
+    }
+
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Host {
         self.command.stdout(to);
         self
@@ -146,7 +159,7 @@ impl Host {
     pub fn run(self) -> Ran {
         let Host { mut command, stdin } = self;
         let bytes = match stdin {
-            Stdin::Nothing => {
+            Stdin::Nothing | Stdin::Pipe => {
                 command.stdin(Stdio::null());
                 None
             }
@@ -183,7 +196,8 @@ impl Host {
     pub fn start(mut self) -> Child {
         let file = match self.stdin {
             Stdin::File(file) => file.into(),
-            _ => Stdio::null(),
+            Stdin::Pipe => Stdio::piped(),
+            Stdin::Nothing | Stdin::Bytes(_) => Stdio::null(),
         };
         self.command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }

@@ -1,0 +1,42 @@
+//! Signals that ask the program to end: the first ends the job in good order, the second
+//! ends the program at once.
+
+use std::io;
+
+use host::{Error, Stop};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// The exit code of a program that was interrupted.
+const INTERRUPTED: i32 = 130;
+
+/// Has signals stop a job. Those that were ignored before, as `nohup` has it, still are.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn stop_on_them(stop: &Stop) -> Result<(), Error> {
+    let system = |source| Error::System { doing: "listen to signals", source };
+    let ignored = ignored().map_err(system)?;
+    let wanted = [SIGINT, SIGTERM, SIGHUP];
+    let wanted = wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
+    let mut signals = Signals::new(wanted).map_err(system)?;
+    let stop = stop.clone();
+    let listen = move || {
+        for _ in signals.forever() {
+            if stop.is_stopped() {
+                stop.clean_up();
+                std::process::exit(INTERRUPTED);
+            }
+            stop.stop();
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);
+    thread.map(drop).map_err(system)
+}
+
+/// The signals that this process ignores, a bit for each, the lowest for the first.
+fn ignored() -> io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    Ok(mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0))
+}
