@@ -30,6 +30,9 @@ pub(crate) struct DeadLetter {
     /// The plugin's file, where it is known which one it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plugin: Option<String>,
+    /// Where the plugin was when it trapped, the innermost function first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backtrace: Vec<String>,
     /// How the record's input is laid out.
     pub format: String,
     /// The header of its input, as it stands there.
@@ -69,6 +72,7 @@ impl DeadLetter {
             kind: failure.kind,
             message,
             plugin: failure.plugin.clone(),
+            backtrace: failure.backtrace.clone(),
             format: name(format).to_owned(),
             header: header.map(|header| header.row().to_owned()),
             text,
@@ -117,6 +121,7 @@ mod tests {
             plugin: None,
             detail: None,
             plugin_text: None,
+            backtrace: Vec::new(),
         }
     }
 

@@ -254,6 +254,9 @@ pub struct RecordFailure {
     pub detail: Option<String>,
     /// The plugin's words, which may hold private data: for those who ask.
     pub plugin_text: Option<String>,
+    /// Where the plugin was when it trapped: a line for each of its functions, the innermost
+    /// first. Which they are may tell something of the record: for those who ask.
+    pub backtrace: Vec<String>,
 }
 
 impl fmt::Display for RecordFailure {

@@ -26,13 +26,15 @@ pub(crate) const SLOTS: usize = 2;
 pub(crate) const TEXT_BYTES: usize = 64 << 10;
 /// The longest text of a failure or a line of log, in bytes.
 pub(crate) const MAX_TEXT: usize = 4096;
+/// The longest backtrace of a plugin, in bytes.
+pub(crate) const MAX_BACKTRACE: usize = 2048;
 /// The largest piece of a state that passes a slot at once, in bytes.
 pub(crate) const MAX_PIECE: usize = 1 << 20;
 /// What the lines that one record logs may take of the text area, in bytes.
 pub(crate) const MAX_LOG_OF_RECORD: usize = 16 << 10;
 /// A record is begun only if this much of the text area is free, so that what it
 /// logs and how it fails surely fits.
-pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + 1024;
+pub(crate) const TEXT_OF_RECORD: usize = MAX_LOG_OF_RECORD + MAX_TEXT + MAX_BACKTRACE + 1024;
 
 /// From the supervisor to a worker. This direction is trusted.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -383,6 +385,9 @@ pub(crate) struct Failure {
     pub plugin: Option<u8>,
     /// More about it: the plugin's words if it was rejected, otherwise ours.
     pub text: String,
+    /// Where the plugin was, a line for each of its functions, the innermost first; empty
+    /// if that is not known.
+    pub backtrace: String,
 }
 
 /// Levels of a plugin's log, in the order of the interface `host:plugin/log`.

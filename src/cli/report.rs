@@ -122,6 +122,7 @@ impl Reporter {
             if let (true, Some(text)) = (self.looks.show_records, &failure.plugin_text) {
                 eprintln!("  the plugin says: {}", printable(text));
             }
+            self.backtrace(failure);
         } else if self.set_aside == SET_ASIDE_TOLD + 1 {
             eprintln!("{WARNING}{how}:{WARNING:#} more records (--verbose tells them all)");
         }
@@ -231,7 +232,14 @@ impl Reporter {
             }
         }
         self.plugin_says(record.plugin_text.as_deref());
+        self.backtrace(record);
         eprintln!("  to go on without it: --on-error skip, or --dead-letters FILE to keep it");
+    }
+
+    fn backtrace(&self, record: &RecordFailure) {
+        for line in record.backtrace.iter().filter(|_| self.looks.show_records) {
+            eprintln!("    {}", printable(line));
+        }
     }
 
     fn plugin_says(&self, text: Option<&str>) {

@@ -84,10 +84,11 @@ impl Finished {
 
     /// Bytes that it holds, about.
     fn weight(&self) -> u64 {
-        let failures = self
-            .failures
-            .iter()
-            .map(|failed| failed.failure.text.len() + failed.record.as_ref().map_or(0, Vec::len));
+        let failures = self.failures.iter().map(|failed| {
+            failed.failure.text.len()
+                + failed.failure.backtrace.len()
+                + failed.record.as_ref().map_or(0, Vec::len)
+        });
         let log = self.log.iter().map(|(_, line)| line.len());
         let entries = (self.failures.len() + self.log.len()) * ENTRY;
         let text: usize = failures.chain(log).sum();

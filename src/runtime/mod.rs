@@ -2,6 +2,7 @@
 //! module under the canonical ABI, a component) stand behind one interface, and the
 //! supervisor's process runs neither.
 
+mod backtrace;
 mod check;
 mod component;
 mod component_imports;
@@ -14,11 +15,12 @@ mod operation;
 
 use std::sync::Arc;
 
-use wasmtime::{Config, Trap};
+use wasmtime::{Config, Trap, WasmBacktraceDetails};
 
 use crate::error::FailureKind;
 use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Operation, Setup, Start};
 
+use backtrace::backtrace;
 pub(crate) use check::{Checked, compile};
 pub(crate) use guest::Guest;
 use imports::Params;
@@ -53,6 +55,9 @@ pub(crate) struct Trapped {
     pub kind: FailureKind,
     /// What happened, in wasmtime's words.
     pub text: String,
+    /// Where it was, a line for each function, the innermost first; empty if that is not
+    /// known.
+    pub backtrace: String,
 }
 
 /// A live instance of a plugin. What its operation does not have traps.
@@ -142,6 +147,8 @@ pub(crate) fn engine() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     // A plugin's answers must not depend on the processor's choice of NaN bits.
     config.cranelift_nan_canonicalization(true);
+    // Debug information goes into what is compiled, so that a backtrace can name lines.
+    config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
     Engine::new(&config)
 }
 
@@ -179,5 +186,5 @@ fn trapped(error: &Error, guest: &Guest) -> Trapped {
         Some(trap) => trap.to_string(),
         None => error.root_cause().to_string(),
     };
-    Trapped { kind, text }
+    Trapped { kind, text, backtrace: backtrace(error) }
 }

@@ -305,6 +305,7 @@ mod tests {
             kind: FailureKind::Rejected,
             plugin: Some(0),
             text: "no".into(),
+            backtrace: String::new(),
         }
     }
 

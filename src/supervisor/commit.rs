@@ -199,6 +199,7 @@ impl Ledger {
                     kind: FailureKind::TooLong,
                     plugin: None,
                     text: String::new(),
+                    backtrace: String::new(),
                 });
                 let finished = Finished { failures: vec![failed], ..Finished::default() };
                 self.finished(range, finished, events)?;
@@ -371,7 +372,7 @@ impl Ledger {
     }
 
     fn describe(&self, input: InputId, failure: Failure, attempts: u32) -> RecordFailure {
-        let Failure { before, offset, length, kind, plugin, text } = failure;
+        let Failure { before, offset, length, kind, plugin, text, backtrace } = failure;
         let plugin = match (plugin, self.job.plugins().count()) {
             (Some(plugin), _) => Some(usize::from(plugin)),
             (None, 1) if is_of_plugin(kind) => Some(0),
@@ -393,6 +394,7 @@ impl Ledger {
             plugin: plugin.map(|path| path.display().to_string()),
             detail,
             plugin_text,
+            backtrace: backtrace.lines().map(str::to_owned).collect(),
         }
     }
 

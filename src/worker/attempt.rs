@@ -10,6 +10,7 @@ use crate::protocol::{
 };
 use crate::records::csv::RowReader;
 use crate::records::{Format, Item, RangeReader, ReadFailed};
+use crate::runtime::Trapped;
 use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
@@ -182,11 +183,11 @@ impl Attempt<'_> {
             return Ok(Some(end));
         }
         if let Mode::Fail(kind) = self.process.mode {
-            return Ok(self.fail(kind, None, offset, length, ""));
+            return Ok(self.fail(kind, offset, length, ""));
         }
         let seen = match self.see(record, row) {
             Ok(seen) => seen,
-            Err(why) => return Ok(self.fail(FailureKind::Malformed, None, offset, length, &why)),
+            Err(why) => return Ok(self.fail(FailureKind::Malformed, offset, length, &why)),
         };
         if self.chain.has_batch() {
             let mut batch = Batch::default();
@@ -221,7 +222,7 @@ impl Attempt<'_> {
                 return Ok(match self.flush(batch)? {
                     None => self
                         .has_to_end(0)
-                        .or_else(|| self.fail(FailureKind::Malformed, None, offset, length, &why)),
+                        .or_else(|| self.fail(FailureKind::Malformed, offset, length, &why)),
                     ended => ended,
                 });
             }
@@ -343,10 +344,10 @@ impl Attempt<'_> {
         }
         match failed {
             Stopped::Rejected { plugin, why } => {
-                self.fail(FailureKind::Rejected, Some(plugin), offset, length, &why)
+                self.fail_at(FailureKind::Rejected, Some(plugin), (offset, length), &why, "")
             }
-            Stopped::Trapped { plugin, trapped } => {
-                self.fail(trapped.kind, Some(plugin), offset, length, &trapped.text)
+            Stopped::Trapped { plugin, trapped: Trapped { kind, text, backtrace } } => {
+                self.fail_at(kind, Some(plugin), (offset, length), &text, &backtrace)
             }
             Stopped::NotWritten(why) => {
                 let kind = match why {
@@ -356,7 +357,7 @@ impl Attempt<'_> {
                     | NotWritten::Full
                     | NotWritten::TooMuch => FailureKind::Output,
                 };
-                self.fail(kind, None, offset, length, &why.to_string())
+                self.fail(kind, offset, length, &why.to_string())
             }
         }
     }
@@ -374,7 +375,7 @@ impl Attempt<'_> {
     }
 
     fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
-        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, None, start, end - start, ""))
+        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
     }
 
     /// A record as plugins see it; `row` is where the text of a row is made. The error is
@@ -421,13 +422,19 @@ impl Attempt<'_> {
         made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })
     }
 
-    fn fail(
+    /// Notes that a record failed, at no plugin in particular.
+    fn fail(&mut self, kind: FailureKind, offset: u64, length: u64, text: &str) -> Option<End> {
+        self.fail_at(kind, None, (offset, length), text, "")
+    }
+
+    /// Notes that a record failed.
+    fn fail_at(
         &mut self,
         kind: FailureKind,
         plugin: Option<u8>,
-        offset: u64,
-        length: u64,
+        (offset, length): (u64, u64),
         text: &str,
+        backtrace: &str,
     ) -> Option<End> {
         self.text.write(&Entry::Failure(Failure {
             before: self.records(),
@@ -436,6 +443,7 @@ impl Attempt<'_> {
             kind,
             plugin,
             text: cut_text(text, MAX_TEXT).to_owned(),
+            backtrace: backtrace.to_owned(),
         }));
         self.done.failed += 1;
         let end = self.went_by(offset + length);

@@ -246,3 +246,67 @@ fn a_plugin_of_each_operation_leaves_nothing_of_a_dead_letter() {
         }
     }
 }
+
+/// The backtrace in the only letter of a run over three records, one of which has a `!`.
+fn backtrace(plugin: &[u8], name: &str) -> Vec<String> {
+    let scene = Scene::new();
+    scene.file("data.ndjson", "one\n!\nthree\n").file(name, plugin);
+    let arguments = "--dead-letters dead.ndjson --max-errors 1 data.ndjson";
+    scene.host_with(name).args(arguments).run().exits(0).writes("one\nthree\n");
+    let letters = letters(&scene, "dead.ndjson");
+    let lines = letters[0]["backtrace"].as_array().unwrap();
+    lines.iter().map(|line| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_trap_tells_the_functions_that_the_plugin_was_in() {
+    let named = wat::filter_with(
+        "",
+        "(func $_ZN4core5inner17h0123456789abcdefE unreachable)
+         (func $outer (call $_ZN4core5inner17h0123456789abcdefE))",
+        "(if (call $has (local.get $at) (local.get $length) (i32.const 33)) (then (call $outer)))
+         (call $yes)",
+    );
+    let found = backtrace(named.as_bytes(), "plugin.wat");
+    assert_eq!(found[..2], ["0: core::inner", "1: outer"]);
+    assert!(found[2].starts_with("2: function "), "{found:?}");
+    let component = wat::component(&named, "keep", "bool");
+    let found = backtrace(component.as_bytes(), "plugin.wat");
+    assert_eq!(found[..2], ["0: core::inner", "1: outer"]);
+}
+
+const DEEP: &[u8] = include_bytes!("data/deep.wasm");
+
+#[test]
+fn debug_information_gives_file_and_line() {
+    let wanted =
+        ["0: inner (./deep.c:14:9)", "1: look_at_each (./deep.c:18:46)", "2: keep (./deep.c:22:5)"];
+    assert_eq!(backtrace(DEEP, "deep.wasm"), wanted);
+    let scene = Scene::new();
+    scene.file("data.ndjson", "!\n").file("deep.wasm", DEEP);
+    let ran = scene.host_with("deep.wasm").args("data.ndjson").run();
+    // Which function it was in may tell something of the record.
+    ran.exits(1).never_says("look_at_each");
+    let ran = scene.host_with("deep.wasm").args("--show-records data.ndjson").run();
+    ran.exits(1).says("\n    0: inner (./deep.c:14:9)\n    1: look_at_each");
+}
+
+#[test]
+fn broken_debug_information_costs_the_backtrace_and_nothing_else() {
+    let first = DEEP.windows(6).position(|bytes| bytes == b".debug").unwrap();
+    let mut runs = 0;
+    for at in (first + 16..DEEP.len()).step_by(13) {
+        let mut broken = DEEP.to_vec();
+        broken[at] ^= 0xff;
+        let scene = Scene::new();
+        scene.file("data.ndjson", "one\n!\nthree\n").file("deep.wasm", broken);
+        let arguments = "--on-error skip --max-errors 1 data.ndjson";
+        let ran = scene.host_with("deep.wasm").args(arguments).run();
+        // Where a section's own frame is hit it is no module any more.
+        if ran.code != 2 {
+            ran.exits(0).writes("one\nthree\n").account().holds(&[("trap", 1)]);
+            runs += 1;
+        }
+    }
+    assert!(runs > 30, "only {runs} were modules still");
+}
