@@ -54,10 +54,6 @@ impl DeadLetter {
         format: Format,
         header: Option<&Header>,
     ) -> DeadLetter {
-        let message = match (&failure.plugin_text, &failure.detail) {
-            (Some(text), _) | (None, Some(text)) => text.clone(),
-            (None, None) => failure.kind.sentence().to_owned(),
-        };
         let (text, base64) = match record.map(String::from_utf8) {
             Some(Ok(text)) => (Some(text), None),
             Some(Err(bytes)) => (None, Some(BASE64_STANDARD.encode(bytes.as_bytes()))),
@@ -70,7 +66,7 @@ impl DeadLetter {
             length: failure.length,
             attempts: failure.attempts,
             kind: failure.kind,
-            message,
+            message: message(failure),
             plugin: failure.plugin.clone(),
             backtrace: failure.backtrace.clone(),
             format: name(format).to_owned(),
@@ -78,6 +74,28 @@ impl DeadLetter {
             text,
             base64,
         }
+    }
+
+    /// Of the record in an earlier letter, which has failed once more. From now on the failure
+    /// speaks of where the record stood at first.
+    pub fn again(earlier: DeadLetter, failure: &mut RecordFailure) -> DeadLetter {
+        failure.input.clone_from(&earlier.file);
+        failure.number = earlier.record;
+        (failure.offset, failure.length) = (earlier.offset, earlier.length);
+        failure.attempts = failure.attempts.saturating_add(earlier.attempts);
+        DeadLetter {
+            attempts: failure.attempts,
+            kind: failure.kind,
+            message: message(failure),
+            plugin: failure.plugin.clone(),
+            backtrace: failure.backtrace.clone(),
+            ..earlier
+        }
+    }
+
+    /// How the record's input was laid out, if the letter tells.
+    pub fn format(&self) -> Option<Format> {
+        FORMATS.iter().find(|(_, name)| *name == self.format).map(|(format, _)| *format)
     }
 
     /// The line, with its end.
@@ -91,19 +109,36 @@ impl DeadLetter {
     }
 }
 
+/// What happened: the plugin's words if there are any, else the program's.
+fn message(failure: &RecordFailure) -> String {
+    match (&failure.plugin_text, &failure.detail) {
+        (Some(text), _) | (None, Some(text)) => text.clone(),
+        (None, None) => failure.kind.sentence().to_owned(),
+    }
+}
+
 /// Whether the bytes of a record that failed like this were kept.
 pub(crate) fn is_kept(kind: FailureKind) -> bool {
     kind != FailureKind::TooLong
 }
 
+/// The formats that records of dead letters had, by the names that letters have for them.
+const FORMATS: [(Format, &str); 5] = [
+    (Format::JsonSequence, "json"),
+    (Format::Ndjson, "ndjson"),
+    (Format::Lines, "lines"),
+    (Format::Csv, "csv"),
+    (Format::Tsv, "tsv"),
+];
+
 fn name(format: Format) -> &'static str {
-    match format {
-        Format::JsonArray | Format::JsonSequence => "json",
-        Format::Ndjson => "ndjson",
-        Format::Lines => "lines",
-        Format::Csv => "csv",
-        Format::Tsv => "tsv",
-    }
+    let format = match format {
+        Format::JsonArray => Format::JsonSequence,
+        // A line that is no letter.
+        Format::DeadLetters => Format::Lines,
+        format => format,
+    };
+    FORMATS.iter().find(|(known, _)| *known == format).map_or("", |(_, name)| name)
 }
 
 #[cfg(test)]

@@ -242,11 +242,12 @@ Examples:
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
   host --plugin filter.wasm --dead-letters dead.ndjson --max-errors 1% data.json
 
+`host retry` runs records again that --dead-letters has written aside.
 `host merge` makes one result of states that runs with --partial-state have written.
 `host doctor` tells what the sandbox can be on this machine.
 
 Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started; 3 a
-demanded layer of the sandbox is missing; 4 done, but more records failed than --max-errors accepts.";
+demanded layer of the sandbox is missing; 4 done, but more records failed than --max-errors accepts; 130 interrupted.";
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
 pub(super) enum FromFormat {

@@ -6,7 +6,9 @@ pub mod doctor;
 mod dry_run;
 mod merge;
 pub mod report;
+mod retry;
 pub mod stats;
+mod subcommand;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -64,7 +66,8 @@ pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
     match std::env::args_os().nth(1) {
         Some(first) if first == "doctor" => Err(doctor::run()),
-        Some(first) if first == "merge" => merge::request(std::env::args_os().skip(1)),
+        Some(first) if first == "merge" => merge::MERGE.request(std::env::args_os().skip(1)),
+        Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),
         _ => {
             let arguments = parse::<Arguments>(std::env::args_os())?;
             let dry_run = arguments.dry_run;
@@ -82,6 +85,8 @@ enum InputsAre {
     Records,
     /// States of a reduce, to be merged.
     States,
+    /// Dead letters, whose records are to be run again.
+    DeadLetters,
 }
 
 /// Reads arguments, or says what is wrong with them (or the help that was asked for).
@@ -198,8 +203,10 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         }
         builder = builder.data(name, path);
     }
-    if inputs_are == InputsAre::States {
-        builder = builder.merge_states();
+    match inputs_are {
+        InputsAre::Records => {}
+        InputsAre::States => builder = builder.merge_states(),
+        InputsAre::DeadLetters => builder = builder.from(From::DeadLetters),
     }
     if arguments.resume {
         builder = builder.resume(Resume {

@@ -35,7 +35,9 @@ pub(super) fn cut(
         return out.enough(opened, Some(start));
     }
     match format {
-        Format::Ndjson | Format::Lines if !picker.is_choosy() => cutter.lines(start),
+        Format::Ndjson | Format::Lines | Format::DeadLetters if !picker.is_choosy() => {
+            cutter.lines(start)
+        }
         Format::Csv | Format::Tsv => {
             cutter.follow(format, start, Splitter::for_range(format, start), picker)
         }

@@ -65,6 +65,7 @@ impl Opened {
             From::Lines => Layout::Known(Format::Lines),
             From::Csv => Layout::Known(Format::Csv),
             From::Tsv => Layout::Known(Format::Tsv),
+            From::DeadLetters => Layout::Known(Format::DeadLetters),
             From::Json if job.records.is_some() => Layout::Known(Format::JsonArray),
             From::Json => match self.kind() {
                 Kind::Regular { file, .. } => of_json(file),

@@ -112,6 +112,9 @@ pub enum From {
     Csv,
     /// Rows of fields with tabs between them, otherwise as CSV.
     Tsv,
+    /// Dead letters that a job has written: the records in them are processed again, and
+    /// what comes of each has its position with it.
+    DeadLetters,
 }
 
 impl From {
@@ -305,6 +308,7 @@ fn settled_format(opened: &Opened, rules: &CutRules) -> Option<Format> {
         From::Lines => Some(Format::Lines),
         From::Csv => Some(Format::Csv),
         From::Tsv => Some(Format::Tsv),
+        From::DeadLetters => Some(Format::DeadLetters),
     }
 }
 

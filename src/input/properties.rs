@@ -40,6 +40,7 @@ fn records_from(
         Format::Lines => From::Lines,
         Format::Csv => From::Csv,
         Format::Tsv => From::Tsv,
+        Format::DeadLetters => From::DeadLetters,
     };
     let rules = CutRules {
         from: Some(from),

@@ -62,7 +62,9 @@ pub(super) fn cut(
         return out.enough(opened, Some(start));
     }
     cutter.cut(match format {
-        Format::Ndjson | Format::Lines if !cutter.picker.is_choosy() => Boundaries::Lines(format),
+        Format::Ndjson | Format::Lines | Format::DeadLetters if !cutter.picker.is_choosy() => {
+            Boundaries::Lines(format)
+        }
         Format::Csv | Format::Tsv => {
             Boundaries::Records(format, Splitter::for_range(format, start))
         }

@@ -44,6 +44,8 @@ pub enum Format {
     Csv,
     /// Rows of fields with tabs between them.
     Tsv,
+    /// Dead letters, one on each line: the record is inside.
+    DeadLetters,
 }
 
 impl Format {
@@ -52,7 +54,11 @@ impl Format {
         match self {
             Format::Csv => Some(Delimiter::Comma),
             Format::Tsv => Some(Delimiter::Tab),
-            Format::Ndjson | Format::JsonSequence | Format::JsonArray | Format::Lines => None,
+            Format::Ndjson
+            | Format::JsonSequence
+            | Format::JsonArray
+            | Format::Lines
+            | Format::DeadLetters => None,
         }
     }
 
@@ -107,7 +113,9 @@ impl Splitter {
     /// this format may start: a record boundary.
     pub fn for_range(format: Format, start: u64) -> Splitter {
         match format {
-            Format::Ndjson => Splitter::Lines(LinesSplitter::new(start, BlankLines::Vanish)),
+            Format::Ndjson | Format::DeadLetters => {
+                Splitter::Lines(LinesSplitter::new(start, BlankLines::Vanish))
+            }
             Format::Lines => Splitter::Lines(LinesSplitter::new(start, BlankLines::Count)),
             Format::JsonSequence => Splitter::Json(JsonSplitter::sequence(start)),
             Format::JsonArray => Splitter::Json(JsonSplitter::inside_array(start)),

@@ -18,7 +18,7 @@ impl Sample {
     pub fn records(&self) -> Vec<String> {
         match self.format {
             Format::Lines => lines(&self.text),
-            Format::Ndjson => {
+            Format::Ndjson | Format::DeadLetters => {
                 let lines = lines(&self.text).into_iter();
                 lines.filter(|line| !line.trim_matches([' ', '\t', '\r']).is_empty()).collect()
             }

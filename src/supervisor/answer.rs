@@ -42,6 +42,8 @@ pub(super) enum Results {
     Converted,
     /// What plugins have made of it.
     Made,
+    /// One line for each record that has not failed, whatever came of it.
+    Outcomes,
     /// A state.
     State,
 }
@@ -185,6 +187,9 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
             done.output_records == done.used && done.output_bytes <= bytes + done.used * TERMINATOR
         }
         Results::Converted => done.output_records == done.used && rules.has_room_for_all(done),
+        Results::Outcomes => {
+            done.output_records == done.used + done.dropped && rules.has_room_for_all(done)
+        }
         // One comes out at least of each that was used, and none has no bytes.
         Results::Made => done.output_records >= done.used && rules.has_room_for_all(done),
         Results::State => {
@@ -198,9 +203,14 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
         Results::Same | Results::Converted | Results::Made => {
             (done.used == 0) || done.output_bytes > 0
         }
+        Results::Outcomes => true,
     };
     let nothing = done.output_bytes == 0 && done.left == 0;
-    if !fits || !shows || (done.used == 0 && !nothing) {
+    let none = match rules.results {
+        Results::Outcomes => done.used + done.dropped == 0,
+        _ => done.used == 0,
+    };
+    if !fits || !shows || (none && !nothing) {
         return Err(wrong("its output does not fit its counts"));
     }
     if rules.results != Results::State && done.left > 0 {

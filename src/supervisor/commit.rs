@@ -11,7 +11,7 @@ use crate::account::Account;
 use crate::dead_letter::{DeadLetter, is_kept};
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
-use crate::input::Inputs;
+use crate::input::{From, Inputs};
 use crate::job::{Columns, FirstRow, Fsync, Job, OnError, Order, Output, Wanted};
 use crate::journal::{Entry, Journal, short_hash};
 use crate::output::{Begun, Commit, DeadLetters, Failed, Finished, Frontier, Outputs};
@@ -235,9 +235,9 @@ impl Ledger {
         self.account.dropped += finished.dropped;
         self.account.output_records += finished.output_records;
         self.log(&finished.log, finished.log_cut, events);
-        for failure in failures {
+        for (offset, failure) in failures {
             if self.job.on_error == OnError::Fail {
-                return Err(self.end_at(range, records, failure));
+                return Err(self.end_at(range, records, (offset, failure)));
             }
             self.account.count_failure(failure.kind);
             match self.job.on_error {
@@ -258,28 +258,49 @@ impl Ledger {
         }
     }
 
-    /// Describes what failed, and writes dead letters where they are wanted.
+    /// Describes what failed, and writes dead letters where they are wanted. Gives the offset
+    /// of each as well.
     fn take_failures(
         &mut self,
         input: InputId,
         failures: Vec<Failed>,
-    ) -> Result<Vec<RecordFailure>, Error> {
+    ) -> Result<Vec<(u64, RecordFailure)>, Error> {
         let mut described = Vec::with_capacity(failures.len());
         for Failed { failure, attempts, record } in failures {
-            let failure = self.describe(input, failure, attempts);
-            if self.dead_letters.is_some() {
-                self.write_letter(input, &failure, record)?;
+            let (offset, length) = (failure.offset, failure.length);
+            let mut failure = self.describe(input, failure, attempts);
+            let is_letter = self.job.from == Some(From::DeadLetters);
+            if is_letter || self.dead_letters.is_some() {
+                let record = match record {
+                    // What was not kept is read again.
+                    None if is_kept(failure.kind) => {
+                        self.inputs.read_again(input, offset, length)?
+                    }
+                    record => record,
+                };
+                let earlier = record.as_ref().filter(|_| is_letter);
+                let earlier = earlier.and_then(|line| serde_json::from_slice(line).ok());
+                let letter = match earlier {
+                    Some(earlier) => DeadLetter::again(earlier, &mut failure),
+                    None => self.letter(input, &failure, record),
+                };
+                self.dead_letters.as_mut().map_or(Ok(()), |letters| letters.write(&letter))?;
             }
-            described.push(failure);
+            described.push((offset, failure));
         }
         Ok(described)
     }
 
     /// Notes that the job ends at the last of the records of a stretch, which failed: another
     /// run begins with it.
-    fn end_at(&mut self, range: Range, records: u64, failure: RecordFailure) -> Error {
-        let rest = range.end - failure.offset;
-        self.at = (range.input, failure.offset);
+    fn end_at(
+        &mut self,
+        range: Range,
+        records: u64,
+        (offset, failure): (u64, RecordFailure),
+    ) -> Error {
+        let rest = range.end - offset;
+        self.at = (range.input, offset);
         self.records += records.saturating_sub(1);
         self.covered -= rest;
         // The record is what ends the job, whatever the journal says.
@@ -350,25 +371,17 @@ impl Ledger {
         self.outputs.write_state(&state_file::encode(state))
     }
 
-    /// Writes a dead letter. A record that was not kept is read again.
-    fn write_letter(
-        &mut self,
+    fn letter(
+        &self,
         input: InputId,
         failure: &RecordFailure,
         record: Option<Vec<u8>>,
-    ) -> Result<(), Error> {
-        let record = match record {
-            None if is_kept(failure.kind) => {
-                self.inputs.read_again(input, failure.offset, failure.length)?
-            }
-            record => record,
-        };
+    ) -> DeadLetter {
         let (format, header) = match self.laid.get(&input) {
             Some((format, header)) => (*format, header.as_deref()),
             None => (Format::JsonSequence, None),
         };
-        let letter = DeadLetter::new(failure, record, format, header);
-        self.dead_letters.as_mut().map_or(Ok(()), |letters| letters.write(&letter))
+        DeadLetter::new(failure, record, format, header)
     }
 
     fn describe(&self, input: InputId, failure: Failure, attempts: u32) -> RecordFailure {

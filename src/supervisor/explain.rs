@@ -188,6 +188,7 @@ fn name_of(layout: Layout) -> &'static str {
         Layout::Known(Format::Lines) => "lines",
         Layout::Known(Format::Csv) => "CSV",
         Layout::Known(Format::Tsv) => "TSV",
+        Layout::Known(Format::DeadLetters) => "dead letters",
         Layout::Json => "JSON",
     }
 }

@@ -48,6 +48,9 @@ impl Formats {
         let converts =
             job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to(*from)));
         let results = match results {
+            Results::Same | Results::Made if job.from == Some(From::DeadLetters) => {
+                Results::Outcomes
+            }
             Results::Same if converts => Results::Converted,
             other => other,
         };
@@ -71,7 +74,7 @@ impl Formats {
 fn unchanged(from: From) -> To {
     match from {
         From::Json => To::Json,
-        From::Ndjson => To::Ndjson,
+        From::Ndjson | From::DeadLetters => To::Ndjson,
         From::Lines => To::Lines,
         From::Csv => To::Csv,
         From::Tsv => To::Tsv,
@@ -85,6 +88,8 @@ fn converts(from: From, to: To) -> bool {
         | (From::Lines, To::Lines)
         | (From::Csv, To::Csv | To::Lines)
         | (From::Tsv, To::Tsv | To::Lines) => false,
+        // What comes of it has its position besides.
+        (From::DeadLetters, _) => true,
         (From::Json | From::Ndjson | From::Lines | From::Csv | From::Tsv, _) => true,
     }
 }
@@ -152,7 +157,7 @@ fn check(
 /// How output is framed, given how the first input is laid out.
 pub(super) fn framing(job: &Job, format: Format) -> Framing {
     match (job.to, format) {
-        (Some(To::Ndjson), _) | (None, Format::Ndjson) => Framing::Lines,
+        (Some(To::Ndjson), _) | (None, Format::Ndjson | Format::DeadLetters) => Framing::Lines,
         (Some(To::Lines), _) | (None, Format::Lines) => Framing::Text,
         (Some(To::Csv), _) | (None, Format::Csv) => Framing::Rows(Delimiter::Comma),
         (Some(To::Tsv), _) | (None, Format::Tsv) => Framing::Rows(Delimiter::Tab),

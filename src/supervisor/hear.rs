@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::dead_letter::is_kept;
 use crate::error::Error;
 use crate::event::Event;
+use crate::input::From;
 use crate::ipc::{Heard, Violation};
 use crate::job::OnError;
 use crate::output::{Failed, Finished};
@@ -57,7 +58,7 @@ impl Supervisor<'_> {
                 worker.layers = Some(layers);
                 let start = Start {
                     memory: self.job.limits.memory,
-                    max_record: self.job.limits.max_record,
+                    max_record: self.plan.cut_rules.max_record,
                     max_output: self.job.limits.max_output,
                     max_state: self.job.limits.max_state,
                     setups: self.setups.length,
@@ -155,7 +156,9 @@ impl Supervisor<'_> {
         self.ledger.count_retries(work.tries() - 1);
         for Failed { failure, attempts, record } in &mut finished.failures {
             *attempts = work.tries();
-            if matches!(self.job.on_error, OnError::DeadLetter(_)) && is_kept(failure.kind) {
+            let wanted = matches!(self.job.on_error, OnError::DeadLetter(_))
+                || self.job.from == Some(From::DeadLetters);
+            if wanted && is_kept(failure.kind) {
                 let at = work.in_slot(failure.offset);
                 *record = at.and_then(|at| memory.copy_input(at, failure.length));
             }

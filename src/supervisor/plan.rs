@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::compile::Artifact;
 use crate::error::Error;
-use crate::input::{CutRules, Inputs, Wanted};
+use crate::input::{self, CutRules, Inputs, Wanted};
 use crate::job::{self, InputsAre, Job, Output};
 use crate::protocol::{Layout, Operation, Setup, Setups};
 use crate::records::CHUNK;
@@ -34,6 +34,10 @@ const STATES: u64 = 8;
 /// How much longer a row and its header's names may be as JSON text, in which one byte may
 /// take six.
 const ROW_AS_JSON: u64 = 12;
+
+/// How much longer a record may be inside a dead letter, and the rest of it, in bytes.
+const IN_LETTER: u64 = 6;
+const LETTER: u64 = 64 << 10;
 
 /// Sizes that follow from the job and its input.
 #[derive(Clone, Debug)]
@@ -61,10 +65,17 @@ impl Plan {
             None => RANGE,
         });
         let useful = known.map_or(workers, |bytes| bytes.div_ceil(range_size).max(1));
-        let record = job.limits.max_record;
         let results = formats.results;
-        // What a filter keeps is no longer than it was.
-        let made = if results == Results::Same { 0 } else { job.limits.max_output };
+        let record = match job.from {
+            Some(input::From::DeadLetters) => job.limits.max_record * IN_LETTER + LETTER,
+            _ => job.limits.max_record,
+        };
+        let made = match results {
+            // What a filter keeps is no longer than it was.
+            Results::Same => 0,
+            Results::Outcomes => job.limits.max_output.max(record) * IN_LETTER + LETTER,
+            Results::Converted | Results::Made | Results::State => job.limits.max_output,
+        };
         let max_state = job.limits.max_state;
         let cut_rules = CutRules {
             from: job.from,

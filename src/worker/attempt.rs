@@ -17,7 +17,7 @@ use super::Worker;
 use super::batch::{Batch, Waiting};
 use super::chain::{Chain, Out, Stopped};
 use super::output::{NotWritten, Output, Seen};
-use super::rows::Rows;
+use super::rows::{Rows, Shown};
 use super::states::{self, Transit};
 use super::text::Text;
 
@@ -81,7 +81,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
     let Parts { control, input, text, output } = slot.parts(held as usize);
     let (header, input) = input.split_at(process.header as usize);
     rows.learn((process.format, process.framing), header)?;
-    let Rows { reader: row_reader, out, seen, .. } = rows;
+    let Rows { reader: row_reader, out, shown, .. } = rows;
     let range = (process.range.start, until);
     let max_record = start.max_record;
     let mut reader = match process.from {
@@ -99,13 +99,17 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
     };
     batch.clear();
     let gathers = process.mode == Mode::Through && chain.has_batch();
+    let page = Output::new(output, process.framing, out, start.max_output);
     let mut attempt = Attempt {
         process,
         start,
         chain,
         control,
         row_reader: row_reader.as_ref(),
-        output: Output::new(output, process.framing, out, start.max_output),
+        output: match process.format {
+            Format::DeadLetters => page.of_letters(),
+            _ => page,
+        },
         text: Text::new(text),
         transit,
         lost: false,
@@ -125,9 +129,9 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
     loop {
         let end = match reader.next()? {
             Item::Record { start, bytes } if gathers => {
-                attempt.gather(batch, start, bytes, seen)?
+                attempt.gather(batch, start, bytes, shown)?
             }
-            Item::Record { start, bytes } => attempt.record(start, bytes, seen)?,
+            Item::Record { start, bytes } => attempt.record(start, bytes, shown)?,
             Item::TooLong { start, end } => match attempt.flush(batch)? {
                 None => attempt.too_long(start, end),
                 ended => ended,
@@ -176,7 +180,7 @@ impl Attempt<'_> {
         &mut self,
         offset: u64,
         record: &[u8],
-        row: &mut String,
+        shown: &mut Shown,
     ) -> Result<Option<End>, Broken> {
         let length = record.len() as u64;
         if let Some(end) = self.has_to_end(record.len()) {
@@ -185,17 +189,17 @@ impl Attempt<'_> {
         if let Mode::Fail(kind) = self.process.mode {
             return Ok(self.fail(kind, offset, length, ""));
         }
-        let seen = match self.see(record, row) {
+        let seen = match self.see(record, shown) {
             Ok(seen) => seen,
             Err(why) => return Ok(self.fail(FailureKind::Malformed, offset, length, &why)),
         };
         if self.chain.has_batch() {
             let mut batch = Batch::default();
-            batch.push(offset, length, seen.text);
+            batch.push(offset, length, &seen);
             return self.flush(&mut batch);
         }
         self.come_alive()?;
-        self.output.begin();
+        self.output.begin(seen.position);
         let output = &mut self.output;
         let mut write = |out: Out<&str>| match out {
             Out::Same => output.write(&seen),
@@ -204,6 +208,7 @@ impl Attempt<'_> {
         self.control.announce(Progress::Record(offset));
         let result = self.chain.process(seen.text, &mut write);
         self.control.announce(Progress::Idle);
+        let result = self.whole(result);
         Ok(self.settle(offset, length, result))
     }
 
@@ -213,11 +218,11 @@ impl Attempt<'_> {
         batch: &mut Batch,
         offset: u64,
         record: &[u8],
-        row: &mut String,
+        shown: &mut Shown,
     ) -> Result<Option<End>, Broken> {
         let length = record.len() as u64;
-        match self.see(record, row) {
-            Ok(seen) => batch.push(offset, length, seen.text),
+        match self.see(record, shown) {
+            Ok(seen) => batch.push(offset, length, &seen),
             Err(why) => {
                 return Ok(match self.flush(batch)? {
                     None => self
@@ -239,7 +244,7 @@ impl Attempt<'_> {
             return Ok(Some(end));
         }
         self.come_alive()?;
-        self.output.begin();
+        self.output.begin("");
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
         let began = Instant::now();
         self.control.announce(Progress::Record(first.offset));
@@ -274,7 +279,7 @@ impl Attempt<'_> {
     fn one_by_one(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
         let mut one = Batch::default();
         for record in batch.records() {
-            one.push(record.offset, record.length, batch.text(record));
+            one.push(record.offset, record.length, &batch.seen(record));
             let end = self.flush(&mut one)?;
             if end.is_some() || self.lost {
                 return Ok(end);
@@ -286,19 +291,25 @@ impl Attempt<'_> {
 
     /// Puts what came out for a record of a batch where it belongs.
     fn deliver(&mut self, record: Waiting, batch: &Batch, outs: super::chain::Outs) -> Option<End> {
-        let text = batch.text(record);
-        self.output.begin();
-        let (output, format) = (&mut self.output, self.process.format);
-        // A batch makes something of every record, so none comes out as it came.
-        let seen = Seen { record: text, text, format };
+        let seen = batch.seen(record);
+        self.output.begin(seen.position);
+        let output = &mut self.output;
         let mut write = |out: Out<&str>| match out {
             Out::Same => output.write(&seen),
-            Out::Made(text) => output.write_made(text, format),
+            Out::Made(text) => output.write_made(text, seen.format),
         };
         self.control.announce(Progress::Record(record.offset));
-        let result = self.chain.deliver(text, outs, &mut write);
+        let result = self.chain.deliver(seen.text, outs, &mut write);
         self.control.announce(Progress::Idle);
+        let result = self.whole(result);
         self.settle(record.offset, record.length, result)
+    }
+
+    /// Notes in the output that all has come out of a record, unless it failed.
+    fn whole(&mut self, result: Result<u64, Stopped>) -> Result<u64, Stopped> {
+        let count = result?;
+        self.output.end_record().map_err(Stopped::NotWritten)?;
+        Ok(count)
     }
 
     /// Takes in what became of a record.
@@ -378,19 +389,22 @@ impl Attempt<'_> {
         self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
     }
 
-    /// A record as plugins see it; `row` is where the text of a row is made. The error is
-    /// what makes it malformed.
-    fn see<'t>(&self, record: &'t [u8], row: &'t mut String) -> Result<Seen<'t>, String> {
+    /// A record as plugins see it; `shown` is where that is made if it has to be. The error
+    /// is what makes it malformed.
+    fn see<'t>(&self, record: &'t [u8], shown: &'t mut Shown) -> Result<Seen<'t>, String> {
         let record = simdutf8::basic::from_utf8(record).map_err(|_| "it is not UTF-8 text")?;
         let format = self.process.format;
+        if format == Format::DeadLetters {
+            return shown.take_out(record);
+        }
         let text = match self.row_reader {
             Some(reader) => {
-                reader.read(record, row).map_err(|bad| bad.to_string())?;
-                row.as_str()
+                reader.read(record, &mut shown.text).map_err(|bad| bad.to_string())?;
+                shown.text.as_str()
             }
             None => record,
         };
-        Ok(Seen { record, text, format })
+        Ok(Seen { record, text, format, position: "" })
     }
 
     /// Whether the attempt has to end before a record of this length. Every attempt

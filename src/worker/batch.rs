@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use crate::records::Format;
+
+use super::output::Seen;
+
 /// The most records that come together.
 const MOST: usize = 256;
 /// So many bytes are enough, however few records they are.
@@ -28,9 +32,12 @@ pub(super) struct Waiting {
     pub offset: u64,
     /// Its length there, in bytes.
     pub length: u64,
-    /// Where its text is.
+    /// Where its position is, if it has one, and behind that its text.
+    position: usize,
     start: usize,
     end: usize,
+    /// How the input is laid out that it stood in.
+    pub format: Format,
 }
 
 impl Default for Batch {
@@ -40,11 +47,14 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// `length` is that of the record in the input, `text` what plugins see of it.
-    pub fn push(&mut self, offset: u64, length: u64, text: &str) {
+    /// `length` is that of the record in the input.
+    pub fn push(&mut self, offset: u64, length: u64, seen: &Seen<'_>) {
+        let position = self.text.len();
+        self.text.push_str(seen.position);
         let start = self.text.len();
-        self.text.push_str(text);
-        self.records.push(Waiting { offset, length, start, end: self.text.len() });
+        self.text.push_str(seen.text);
+        let (end, format) = (self.text.len(), seen.format);
+        self.records.push(Waiting { offset, length, position, start, end, format });
     }
 
     /// Whether there are enough.
@@ -61,8 +71,17 @@ impl Batch {
         self.records.iter().copied()
     }
 
+    /// What plugins see of a record.
     pub fn text(&self, record: Waiting) -> &str {
         &self.text[record.start..record.end]
+    }
+
+    /// A record as it came, which it may not be any more. What a batch makes takes the place
+    /// of it in any case.
+    pub fn seen(&self, record: Waiting) -> Seen<'_> {
+        let text = self.text(record);
+        let position = &self.text[record.position..record.start];
+        Seen { record: text, text, format: record.format, position }
     }
 
     /// Learns from a call with everything that waits, which began then.
@@ -80,11 +99,16 @@ impl Batch {
 mod tests {
     use super::*;
 
+    fn push(batch: &mut Batch, offset: u64, length: u64, text: &str) {
+        let seen = Seen { record: text, text, format: Format::Ndjson, position: "at" };
+        batch.push(offset, length, &seen);
+    }
+
     #[test]
     fn texts_come_out_as_they_went_in() {
         let mut batch = Batch::default();
         for (offset, text) in [(0, "one"), (4, ""), (5, "three")] {
-            batch.push(offset, 7, text);
+            push(&mut batch, offset, 7, text);
         }
         let texts: Vec<_> =
             batch.records().map(|one| (one.offset, one.length, batch.text(one))).collect();
@@ -96,12 +120,12 @@ mod tests {
     #[test]
     fn few_or_many_records_are_enough() {
         let mut batch = Batch::default();
-        batch.push(0, 0, &"x".repeat(BYTES));
+        push(&mut batch, 0, 0, &"x".repeat(BYTES));
         assert!(batch.is_full());
         batch.clear();
         for count in 0..FIRST {
             assert!(!batch.is_full(), "{count}");
-            batch.push(0, 1, "x");
+            push(&mut batch, 0, 1, "x");
         }
         assert!(batch.is_full());
     }
@@ -111,7 +135,7 @@ mod tests {
         let mut batch = Batch::default();
         for _ in 0..10 {
             batch.clear();
-            (0..batch.wanted).for_each(|_| batch.push(0, 1, "x"));
+            (0..batch.wanted).for_each(|_| push(&mut batch, 0, 1, "x"));
             batch.learn(Instant::now());
         }
         assert_eq!(batch.wanted, MOST);

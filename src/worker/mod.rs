@@ -4,6 +4,7 @@ mod attempt;
 mod batch;
 mod chain;
 mod fold;
+mod outcome;
 mod output;
 mod rows;
 mod states;

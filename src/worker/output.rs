@@ -4,6 +4,7 @@ use crate::protocol::Framing;
 use crate::records::csv::NoRow;
 use crate::records::{Format, is_one_value, push_string, write_compact};
 
+use super::outcome::Outcome;
 use super::rows::RowsOut;
 
 /// Why a record was not written.
@@ -32,7 +33,10 @@ pub(super) struct Seen<'a> {
     pub record: &'a str,
     /// The same but for a row, of which plugins see JSON.
     pub text: &'a str,
+    /// Of the record, where it came in a letter: that of the input that it stood in.
     pub format: Format,
+    /// Where the record of a letter stood, as the beginning of what is written of it.
+    pub position: &'a str,
 }
 
 /// Writes records to the output area in the output's framing.
@@ -46,18 +50,36 @@ pub(super) struct Output<'a> {
     before: (usize, u64),
     /// What may be made of one record, in bytes.
     limit: usize,
+    /// What came out for a letter's record so far.
+    outcome: Option<Outcome>,
 }
 
 impl<'a> Output<'a> {
     /// `limit` is what may be made of one record, in bytes.
     pub fn new(area: &'a mut [u8], framing: Framing, rows: &'a mut RowsOut, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Output { area, framing, rows, written: 0, records: 0, before: (0, 0), limit }
+        Output { area, framing, rows, written: 0, records: 0, before: (0, 0), limit, outcome: None }
     }
 
-    /// Notes that another record begins.
-    pub fn begin(&mut self) {
+    /// The same where records come in letters: what comes out of each is one line, with
+    /// the record's position.
+    pub fn of_letters(self) -> Self {
+        Output { outcome: Some(Outcome::default()), ..self }
+    }
+
+    /// Notes that another record begins; `position` is that of a letter's record.
+    pub fn begin(&mut self, position: &str) {
         self.before = (self.written, self.records);
+        if let Some(outcome) = &mut self.outcome {
+            outcome.begin(position);
+        }
+    }
+
+    /// Notes that everything has come out of a record. Of a letter's it is written now.
+    pub fn end_record(&mut self) -> Result<(), NotWritten> {
+        let Some(outcome) = &mut self.outcome else { return Ok(()) };
+        let length = copy(outcome.end(), &mut self.area[self.written..])?;
+        self.end(length)
     }
 
     /// Takes back what was written of the record in progress.
@@ -91,6 +113,9 @@ impl<'a> Output<'a> {
 
     /// Appends a record as it came.
     pub fn write(&mut self, seen: &Seen<'_>) -> Result<(), NotWritten> {
+        if let Some(outcome) = &mut self.outcome {
+            return outcome.push(seen.text, seen.format, usize::MAX);
+        }
         let room = &mut self.area[self.written..];
         let record = seen.record.as_bytes();
         if seen.format == Format::Ndjson
@@ -140,6 +165,9 @@ impl<'a> Output<'a> {
     /// Appends what a plugin has made of a record that came from an input of format
     /// `from`. It has to be one record, so that no plugin can forge a second.
     pub fn write_made(&mut self, text: &str, from: Format) -> Result<(), NotWritten> {
+        if let Some(outcome) = &mut self.outcome {
+            return outcome.push(text, from, self.limit);
+        }
         let bytes = text.as_bytes();
         if self.written - self.before.0 + bytes.len() > self.limit {
             return Err(NotWritten::TooMuch);

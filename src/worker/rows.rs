@@ -1,11 +1,13 @@
 //! What a worker knows of rows: how those of the input are read, and what those of the
 //! output look like.
 
+use crate::dead_letter::DeadLetter;
 use crate::protocol::Framing;
 use crate::records::Format;
 use crate::records::csv::{Delimiter, Header, NoRow, Others, RowReader, RowWriter};
 
 use super::attempt::Broken;
+use super::outcome;
 use super::output::Seen;
 
 /// The rows that a worker reads and writes.
@@ -18,8 +20,16 @@ pub(super) struct Rows {
     /// Reads the input's rows, if it has rows.
     pub reader: Option<RowReader>,
     pub out: RowsOut,
-    /// The JSON text of the row that plugins see.
-    pub seen: String,
+    pub shown: Shown,
+}
+
+/// What plugins see of a record that is not what it is in the input.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// The JSON text of a row, or the record in a letter.
+    pub text: String,
+    /// Where a letter's record stood.
+    pub position: String,
 }
 
 /// How rows are written.
@@ -38,7 +48,7 @@ impl Rows {
         let writer = delimiter_of(framing);
         let writer = writer.map(|delimiter| RowWriter::new(delimiter, columns.as_deref()));
         let out = RowsOut { writer, picked: None, made: String::new() };
-        Rows { columns, learned: None, reader: None, out, seen: String::new() }
+        Rows { columns, learned: None, reader: None, out, shown: Shown::default() }
     }
 
     /// Learns how the input of a range is laid out, and what comes of it. Mostly it is that
@@ -76,6 +86,37 @@ impl Rows {
         }
         self.out.writer = Some(writer);
         Ok(())
+    }
+}
+
+impl Shown {
+    /// The record in a letter, as plugins saw it the first time. The error is what makes it
+    /// malformed.
+    pub fn take_out(&mut self, letter: &str) -> Result<Seen<'_>, String> {
+        let letter: DeadLetter =
+            serde_json::from_str(letter).map_err(|bad| format!("it is no dead letter: {bad}"))?;
+        let format = letter.format().ok_or("it is a dead letter of an unknown format")?;
+        self.position = outcome::position(&letter).map_err(|bad| bad.to_string())?;
+        let record = match (&letter.text, &letter.base64) {
+            (Some(text), _) => text,
+            (None, Some(_)) => return Err("it is not UTF-8 text".into()),
+            (None, None) => {
+                return Err("the letter is without the record, which was too long".into());
+            }
+        };
+        self.text.clear();
+        match format.delimiter() {
+            None => self.text.push_str(record),
+            Some(delimiter) => {
+                let header = letter.header.as_ref();
+                let header = header.map(|row| Header::parse(row.as_bytes(), delimiter));
+                let header = header.transpose().map_err(|bad| format!("its header {bad}"))?;
+                let reader = RowReader::new(delimiter, header.as_ref());
+                reader.read(record, &mut self.text).map_err(|bad| bad.to_string())?;
+            }
+        }
+        let (text, position) = (self.text.as_str(), self.position.as_str());
+        Ok(Seen { record: text, text, format, position })
     }
 }
 

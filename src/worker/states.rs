@@ -129,11 +129,11 @@ fn finish(
     let mut written = Vec::new();
     let mut records = 0;
     for text in fold.made() {
-        page.begin();
+        page.begin("");
         let mut result = page.write_made(text, Format::Ndjson);
         if result == Err(NotWritten::Full) && page.records() > 0 {
             page.move_to(&mut written);
-            page.begin();
+            page.begin("");
             result = page.write_made(text, Format::Ndjson);
         }
         records += 1;

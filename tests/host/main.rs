@@ -36,6 +36,7 @@ mod real_data;
 mod reduce;
 mod reference;
 mod resume;
+mod retry;
 mod run;
 mod stats;
 mod tables;

@@ -1,0 +1,62 @@
+//! `host retry`: runs records again that --dead-letters has written aside.
+
+use super::InputsAre;
+use super::subcommand::Subcommand;
+
+/// The subcommand.
+pub const RETRY: Subcommand = Subcommand {
+    name: "host retry",
+    about: "\
+Runs the records in dead letters again, and writes a line of JSON for each that does not fail \
+once more: where it stood, and what came of it",
+    examples: "\
+Examples:
+  host --plugin map.wasm --dead-letters dead.ndjson --max-errors 1% -o out.ndjson data.ndjson
+  host retry --plugin fixed.wasm -o results.ndjson --dead-letters still.ndjson dead.ndjson
+
+A line of results is {\"file\":\"data.ndjson\",\"record\":17,\"offset\":1234,\"length\":56,\"result\":[...]};
+`result` is empty where the plugin dropped the record. Letters of records that fail once more
+speak of where they stood at first. Of a reduce the result is that of all records together, and
+with --partial-state a state that `host merge` can take.",
+    shared: &[
+        "plugin",
+        "param",
+        "params",
+        "data",
+        "isolate",
+        "inputs",
+        "output",
+        "unordered",
+        "workers",
+        "range_size",
+        "window",
+        "on_error",
+        "dead_letters",
+        "retries",
+        "max_errors",
+        "resume",
+        "accept_plugin",
+        "allow_append",
+        "resume_verify",
+        "fsync",
+        "memory",
+        "timeout",
+        "max_output",
+        "max_state",
+        "max_data",
+        "max_record",
+        "partial_state",
+        "sandbox",
+        "sandbox_require",
+        "limit",
+        "only",
+        "plugin_log",
+        "show_records",
+        "verbose",
+        "stats",
+        "quiet",
+    ],
+    inputs: ("DEAD", "Files of dead letters, in this order; `-` is standard input"),
+    does: "dead letters are run again",
+    inputs_are: InputsAre::DeadLetters,
+};
