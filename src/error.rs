@@ -72,6 +72,17 @@ pub enum Error {
         /// What happened.
         source: io::Error,
     },
+    /// A file that was read is not what it was when the job began.
+    #[error(
+        "{name} was changed while it was read: {why}; the output may be made of the old and the \
+         new, so run again from the beginning"
+    )]
+    InputChanged {
+        /// The input as the user named it.
+        name: String,
+        /// What is different.
+        why: String,
+    },
     /// A JSON text, or a text of rows, is structurally broken, so that there is no next record.
     #[error("{name} is broken at byte {at}: {what}")]
     Structure {

@@ -55,6 +55,11 @@ pub enum Event<'a> {
         /// Records that are done, of all inputs.
         records: u64,
     },
+    /// A file has grown while it was read. What was added is not part of the job.
+    Grown {
+        /// The input, as the user named it.
+        input: &'a str,
+    },
     /// A record failed and was left out.
     Skipped(&'a RecordFailure),
     /// A record failed and was written aside.

@@ -13,11 +13,14 @@
 //! the message (packet less these 16); the message. Longer messages come in several
 //! packets, which no response needs.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
 use rustix::cmsg_space;
@@ -42,9 +45,20 @@ const MAX_DIRECTORY: usize = 80;
 /// Length of the two headers of a packet, in bytes.
 const HEADERS: usize = 16;
 
+/// How the names of directories begin.
+const PREFIX: &str = "host-";
+/// The file in each that whoever made it keeps locked.
+const LOCK: &str = "host.lock";
+/// A directory that is younger may just be in the making.
+const YOUNG: Duration = Duration::from_secs(60);
+
 /// A private directory for sockets, removed when dropped.
 #[derive(Debug)]
-pub(crate) struct SocketDirectory(tempfile::TempDir);
+pub(crate) struct SocketDirectory {
+    directory: tempfile::TempDir,
+    /// Locked as long as this process lives.
+    _lock: File,
+}
 
 impl SocketDirectory {
     /// Makes one under `$XDG_RUNTIME_DIR`, the temporary directory or `/tmp`,
@@ -64,9 +78,13 @@ impl SocketDirectory {
         let mut trouble = io::Error::from(io::ErrorKind::NotFound);
         for place in places.into_iter().flatten().filter(|place| place.is_absolute()) {
             // tempfile makes directories with mode 0700.
-            match tempfile::Builder::new().prefix("host-").tempdir_in(&place) {
-                Ok(made) if made.path().as_os_str().len() <= MAX_DIRECTORY => {
-                    return Ok(SocketDirectory(made));
+            sweep(&place);
+            match tempfile::Builder::new().prefix(PREFIX).tempdir_in(&place) {
+                Ok(directory) if directory.path().as_os_str().len() <= MAX_DIRECTORY => {
+                    match lock(&directory.path().join(LOCK), Make::Yes) {
+                        Ok(lock) => return Ok(SocketDirectory { directory, _lock: lock }),
+                        Err(error) => trouble = error,
+                    }
                 }
                 Ok(_) => {
                     trouble = io::Error::other(format!(
@@ -81,7 +99,7 @@ impl SocketDirectory {
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.directory.path()
     }
 
     /// Whether a name that a worker sent lies in this directory, where its own
@@ -93,6 +111,42 @@ impl SocketDirectory {
         // ours is a guard's.
         inside.components().count() == 2
             && parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Make {
+    Yes,
+    No,
+}
+
+/// Opens and locks a file; never through a link.
+fn lock(path: &Path, make: Make) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(make == Make::Yes);
+    let file = options.custom_flags(libc::O_NOFOLLOW).open(path)?;
+    file.try_lock()?;
+    Ok(file)
+}
+
+/// Removes directories of processes that were killed. Nothing depends on it: what cannot
+/// be removed stays.
+fn sweep(place: &Path) {
+    let Ok(entries) = std::fs::read_dir(place) else { return };
+    let user = rustix::process::geteuid().as_raw();
+    for entry in entries.flatten() {
+        let is_named = entry.file_name().as_bytes().starts_with(PREFIX.as_bytes());
+        // Of a link this is the link's own.
+        let Some(found) = entry.metadata().ok().filter(|_| is_named) else { continue };
+        let is_old = found.modified().is_ok_and(|at| at.elapsed().is_ok_and(|age| age > YOUNG));
+        if !found.is_dir() || found.uid() != user || !is_old {
+            continue;
+        }
+        // Whoever lives has it locked, and a directory without it is none of ours.
+        if let Ok(lock) = lock(&entry.path().join(LOCK), Make::No) {
+            let _ = std::fs::remove_dir_all(entry.path());
+            drop(lock);
+        }
     }
 }
 

@@ -84,6 +84,10 @@ impl Reporter {
                 printable(input),
                 count(*records, "record")
             )),
+            Event::Grown { input } if !self.looks.quiet => note(&format!(
+                "{} grew while it was read; what was added is not in the output",
+                printable(input)
+            )),
             Event::Skipped(failure) => self.set_aside("skipped", failure),
             Event::DeadLettered(failure) => self.set_aside("dead letter", failure),
             Event::Log { level, text } => self.log(level, text),

@@ -1,5 +1,6 @@
 //! Opens inputs and tells what they are before anything starts.
 
+use std::cmp::Ordering;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::From;
 use super::expand::Named;
 use crate::compression::Compression;
-use crate::error::Error;
+use crate::error::{Error, Grouped};
 use crate::job::{Input, Job, ResumeVerify};
 use crate::range::InputId;
 
@@ -159,6 +160,11 @@ impl Inputs {
         self.0.get(id.index()).map_or_else(String::new, |opened| opened.input.to_string())
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Which files are read.
     pub fn identities(&self) -> Vec<Identity> {
         self.0.iter().map(|opened| opened.identity).collect()
@@ -167,6 +173,36 @@ impl Inputs {
     /// Bytes of all inputs together; `None` if that of one is not known beforehand.
     pub fn total_bytes(&self) -> Option<u64> {
         self.0.iter().map(Opened::bytes).sum()
+    }
+
+    /// Whether a file has grown since it was opened.
+    ///
+    /// # Errors
+    /// [`Error::InputChanged`]: it is another way different.
+    pub fn has_grown(&self, id: InputId) -> Result<bool, Error> {
+        let Some(opened) = self.0.get(id.index()) else { return Ok(false) };
+        // Files of /proc and the like say that they are empty, and what they like.
+        let Some(found) = opened.found.filter(|found| found.bytes > 0) else { return Ok(false) };
+        let now = match (&opened.kind, &opened.input) {
+            (Kind::Regular { file, .. } | Kind::Stream(file), _) => file.metadata(),
+            (Kind::Later { .. }, Input::Path(path)) => path.metadata(),
+            (Kind::Later { .. }, Input::Stdin) => return Ok(false),
+        };
+        let changed = |why: String| Err(Error::InputChanged { name: opened.name(), why });
+        let now = match now.map(|metadata| Found::of(&metadata)) {
+            Ok(Some(now)) => now,
+            Ok(None) => return changed("it is no file any more".into()),
+            Err(error) => return changed(error.to_string()),
+        };
+        let (before, after) = (Grouped(found.bytes), Grouped(now.bytes));
+        match now.bytes.cmp(&found.bytes) {
+            Ordering::Greater => Ok(true),
+            Ordering::Less => changed(format!("it had {before} bytes and has {after} now")),
+            Ordering::Equal if now.modified != found.modified => {
+                changed("its time of modification is later than when it was opened".into())
+            }
+            Ordering::Equal => Ok(false),
+        }
     }
 
     /// Bytes of the file that an input is.

@@ -175,6 +175,11 @@ impl Outputs {
         whole + self.sink.as_ref().map_or(0, Sink::bytes)
     }
 
+    /// Whether somebody may still read the output, where it goes as it comes.
+    pub fn has_reader(&self) -> bool {
+        self.sink.as_ref().is_none_or(Sink::has_reader)
+    }
+
     /// How many outputs are whole, where each input has its own.
     pub fn whole(&self) -> usize {
         self.each.as_ref().map_or(0, |each| each.whole)

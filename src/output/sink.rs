@@ -8,6 +8,8 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use crate::error::Error;
 use crate::input::Identity;
 use crate::job::Output;
@@ -124,6 +126,15 @@ impl Sink {
     /// Whether what is written is compressed on its way.
     pub fn is_packed(&self) -> bool {
         self.writer.is_packed()
+    }
+
+    /// Whether somebody may still read what is written directly.
+    pub fn has_reader(&self) -> bool {
+        let (None, Writer::Plain(file)) = (&self.file, &self.writer) else { return true };
+        let mut fds = [PollFd::new(file, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        // The error that a pipe has once nobody reads it.
+        !(poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR))
     }
 
     /// Bytes written so far, before they are compressed.

@@ -45,6 +45,8 @@ pub(super) struct Ledger {
     resumed: Option<Entry>,
     /// The output is whole.
     whole: bool,
+    /// So many inputs were found to be what they were.
+    checked: usize,
     /// Something that was to be committed has ended the job.
     over: bool,
     account: Account,
@@ -82,6 +84,7 @@ impl Ledger {
             last: resumed.clone().unwrap_or_default(),
             resumed,
             whole,
+            checked: 0,
             over: false,
             account,
             framing: None,
@@ -178,6 +181,9 @@ impl Ledger {
     ) -> Result<(), Error> {
         match commit {
             Commit::Begin(begun) => {
+                if self.job.order == Order::Input {
+                    self.check_inputs(begun.input.index(), events)?;
+                }
                 self.at = (begun.input, 0);
                 self.records = 0;
                 if let Some(entry) = self.resumed.take_if(|e| e.input == begun.input.0) {
@@ -311,6 +317,19 @@ impl Ledger {
         Error::Record(Box::new(failure))
     }
 
+    /// Checks that files before this one are what they were: they are read to their end.
+    fn check_inputs(&mut self, end: usize, events: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
+        while self.checked < end {
+            // There are not more than can be numbered.
+            let input = InputId(self.checked as u32);
+            self.checked += 1;
+            if self.inputs.has_grown(input)? {
+                events(Event::Grown { input: &self.inputs.name(input) });
+            }
+        }
+        Ok(())
+    }
+
     /// Writes to the journal how far the job has come.
     fn checkpoint(&mut self) -> Result<(), Error> {
         if self.journal.is_none() {
@@ -349,6 +368,14 @@ impl Ledger {
     fn sync(&self) -> Result<(), Error> {
         self.outputs.sync()?;
         self.dead_letters.as_ref().map_or(Ok(()), DeadLetters::sync)
+    }
+
+    /// Notices that nobody reads the output any more, which else only writing tells.
+    pub fn look_after_reader(&self) -> Result<(), Error> {
+        match self.outputs.has_reader() {
+            true => Ok(()),
+            false => Err(Error::ClosedPipe),
+        }
     }
 
     /// Counts and passes on what plugins have logged.
@@ -416,7 +443,9 @@ impl Ledger {
         mut self,
         end: Result<(), Error>,
         elapsed: Duration,
+        events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Account, Box<JobFailed>> {
+        let end = end.and_then(|()| self.check_inputs(self.inputs.count(), events));
         let end = end.and_then(|()| self.publish());
         self.account.elapsed = elapsed;
         let Err(error) = end else {
@@ -451,7 +480,7 @@ impl Ledger {
         let at = (self.job.order == Order::Input).then(|| (self.inputs.name(input), offset));
         let has_begun = self.at != (InputId(0), 0);
         let resumable = match self.journal {
-            Some(journal) if !has_begun => {
+            Some(journal) if !has_begun || matches!(error, Error::InputChanged { .. }) => {
                 // There is nothing to go on from.
                 let _ = journal.remove();
                 false

@@ -53,6 +53,9 @@ use work::{Laid, Work};
 /// How long attempts that are out are waited for where the job is to stop.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether somebody still reads standard output.
+const READER: Duration = Duration::from_millis(50);
+
 /// Numbers of guard sockets: the compile worker's come first.
 const FIRST_GENERATION: u64 = 1000;
 
@@ -136,7 +139,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written);
     if is_whole {
         // All that was missing is its name.
-        return ledger.close(Ok(()), started.elapsed());
+        return ledger.close(Ok(()), started.elapsed(), events);
     }
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
@@ -241,11 +244,16 @@ impl Supervisor<'_> {
         let no_cuts = never();
         let tick = (self.job.limits.timeout / 100)
             .clamp(Duration::from_millis(2), Duration::from_millis(20));
+        let mut looked = Instant::now();
         loop {
             if self.job.stop.is_stopped() {
                 return self.stop(heard);
             }
             self.restart_workers()?;
+            if looked.elapsed() > READER {
+                looked = Instant::now();
+                self.ledger.look_after_reader()?;
+            }
             let all_cut = cutter.cuts().is_none() && self.frontier.is_empty();
             self.fold(if all_cut { More::No } else { More::Comes })?;
             if all_cut && self.folding.as_ref().is_none_or(Folding::is_over) {
@@ -372,7 +380,7 @@ impl Supervisor<'_> {
                 (self.events)(Event::Exit { worker, pid, exit, violation, last_words });
             }
         }
-        self.ledger.close(end, started.elapsed())
+        self.ledger.close(end, started.elapsed(), self.events)
     }
 }
 

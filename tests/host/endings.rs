@@ -260,3 +260,120 @@ fn workers_that_die_for_no_reason_end_the_job_with_their_cause() {
     assert!(began.elapsed() > Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(left_in(&scene.path("tmp")), 0);
 }
+
+#[test]
+fn an_input_that_is_changed_while_it_is_read_fails_the_job() {
+    let scene = Scene::new();
+    let data = records(400, 300);
+    for (change, says) in
+        [("replace", "its time of modification is later"), ("cut", "data.ndjson"), ("grow", "")]
+    {
+        scene.file("data.ndjson", &data).file("out.ndjson.partial", "");
+        let arguments =
+            "--timeout 1s --range-size 1KiB --on-error skip --max-errors 1 -o out.ndjson";
+        let mut child = scene.host(&wat::loops()).args(arguments).arg("data.ndjson").start();
+        let partial = scene.path("out.ndjson.partial");
+        // All of it was read when a worker is at the record with a `!`.
+        until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 1000));
+        let mut file = File::options().write(true).open(scene.path("data.ndjson")).unwrap();
+        match change {
+            "replace" => file.write_all(b"9").unwrap(),
+            "cut" => file.set_len(data.len() as u64 - 1).unwrap(),
+            _ => {
+                std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).unwrap();
+                file.write_all(b"more\n").unwrap();
+            }
+        }
+        let (code, said, _) = end(child);
+        if change == "grow" {
+            assert_eq!(code, Some(0), "{said}");
+            assert!(said.contains("data.ndjson grew while it was read"), "{said}");
+            same(&scene.read("out.ndjson"), data.replace("\"!\"\n", "").as_bytes());
+        } else {
+            assert_eq!(code, Some(1), "{said}");
+            assert!(said.contains(says) && !scene.path("out.ndjson").exists(), "{said}");
+            if change == "replace" {
+                assert!(said.contains("data.ndjson was changed while it was read: "), "{said}");
+                assert!(!said.contains("--resume"), "{said}");
+                assert!(!scene.path("out.ndjson.journal").exists());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_even_where_nothing_is_written() {
+    // The first record is kept, and then nothing for as long as there is input.
+    let keeps_one = wat::filter(
+        "(if (call $has (local.get $at) (local.get $length) (i32.const 33)) (then (return (call $yes))))
+         (call $no)",
+    );
+    let scene = Scene::new();
+    let mut child = scene.host(&keeps_one).args("--from ndjson").stdin_pipe().start();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"first!\n").unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "first!\n");
+    drop(stdout);
+    let (code, said, _) = end(child);
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    drop(stdin);
+}
+
+#[test]
+fn two_runs_cannot_write_one_output() {
+    let scene = Scene::new();
+    scene.file("data.ndjson", records(50, 40));
+    let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
+    let mut child = scene.host(&wat::loops()).args(arguments).start();
+    let partial = scene.path("out.ndjson.partial");
+    until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 50));
+    let before = scene.read("out.ndjson.partial");
+    for resume in ["", "--resume"] {
+        let ran = scene.host_with("plugin.wat").args(resume).args(arguments).run();
+        ran.exits(2).says("another run is writing out.ndjson.partial");
+    }
+    assert!(scene.read("out.ndjson.partial").starts_with(&before));
+    send(&child, Signal::TERM);
+    assert_eq!(end(child).0, Some(130));
+}
+
+#[test]
+fn what_a_killed_run_leaves_in_the_temporary_directory_goes_with_the_next() {
+    let scene = Scene::new();
+    let tmp = scene.path("tmp");
+    std::fs::create_dir(&tmp).unwrap();
+    scene.file("data.ndjson", records(50, 40));
+    let host = |arguments: &str| {
+        scene.host(&wat::loops()).env("TMPDIR", &tmp).env("XDG_RUNTIME_DIR", &tmp).args(arguments)
+    };
+    let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
+    let partial = scene.path("out.ndjson.partial");
+    let mut child = host(arguments).start();
+    until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 50));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let dead = std::fs::read_dir(&tmp).unwrap().next().unwrap().unwrap().path();
+    // Somebody else's, and one that lives.
+    std::fs::create_dir(tmp.join("host-else")).unwrap();
+    std::os::unix::fs::symlink(scene.path(""), tmp.join("host-link")).unwrap();
+    let mut living = host(arguments).start();
+    until(&mut living, || left_in(&tmp) == 4);
+    let short = "--limit 1 data.ndjson";
+    // It is too young.
+    host(short).run().exits(0);
+    assert_eq!(left_in(&tmp), 4);
+    for entry in std::fs::read_dir(&tmp).unwrap() {
+        let path = entry.unwrap().path();
+        let mut touch = std::process::Command::new("touch");
+        assert!(touch.args(["-h", "-d", "1 hour ago"]).arg(path).status().unwrap().success());
+    }
+    host(short).run().exits(0);
+    assert!(!dead.exists());
+    assert_eq!(left_in(&tmp), 3, "what lives, and what is not ours, stays");
+    assert!(scene.path("data.ndjson").exists());
+    send(&living, Signal::TERM);
+    assert_eq!(end(living).0, Some(130));
+}
