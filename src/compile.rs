@@ -16,6 +16,7 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use crate::descriptors;
 use crate::error::Error;
+use crate::fault;
 use crate::ipc::{self, Heard, SocketDirectory};
 use crate::job::Job;
 use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response, cut_text};
@@ -29,7 +30,10 @@ use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 /// How often a compile worker that was killed is started again.
 const RESTARTS: usize = 5;
 /// How long compiling may take: large components need a minute on a slow machine.
-const LIMIT: Duration = Duration::from_secs(600);
+/// (Tests that stop a compile worker wait less long.)
+const LIMIT: Duration = Duration::from_secs(if cfg!(feature = "faults") { 4 } else { 600 });
+/// A compile worker that used less than this part of that time was starved.
+const STARVED: u32 = 10;
 /// How often it is looked whether the job is to stop.
 const LOOK: Duration = Duration::from_millis(50);
 /// Data that a compile worker may have, in bytes: large components take a third of it.
@@ -171,6 +175,13 @@ fn compile_once(
             Ok(Heard::Closed(None)) | Err(RecvTimeoutError::Disconnected) => {
                 return Ok(Attempt::Died(worker.end().0.to_string()));
             }
+            // A process that was stopped, or got no time, says nothing about the plugin.
+            Err(RecvTimeoutError::Timeout)
+                if worker.cpu_time().is_some_and(|used| used < limit / STARVED) =>
+            {
+                let how = format!("it got nothing done in {} s", limit.as_secs());
+                return Ok(Attempt::Died(how));
+            }
             Err(RecvTimeoutError::Timeout) => {
                 return Ok(Attempt::Refused(format!(
                     "compiling it takes longer than {} s",
@@ -179,6 +190,7 @@ fn compile_once(
             }
         };
         worker.read_one();
+        fault::before_response(&response);
         match response {
             Response::Hello { requests } if !worker.is_connected() => {
                 limit = LIMIT;
@@ -275,7 +287,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     };
     // With its number of threads known it need not ask the system for it.
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    fault::pass("before-compiling");
     let made = compile(&engine, &plugin, length, artifact, report);
+    fault::pass("after-compiling");
     let failed = |error| Response::fatal(Fatal::Internal, &format!("{error:#}"));
     ends.responses.send(made.unwrap_or_else(failed))?;
     Ok(())

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::descriptors;
 use crate::error::Error;
+use crate::fault;
 use crate::protocol::{MAX_RESPONSE, Request, Response};
 
 /// Longest path of the socket directory, in bytes: ipc-channel adds up to 18 bytes
@@ -216,7 +217,10 @@ pub(crate) struct Responses(IpcSender<Response>);
 impl Responses {
     /// Sends one response. An error means that the supervisor is gone.
     pub fn send(&self, response: Response) -> Result<(), ipc_channel::IpcError> {
-        self.0.send(response)
+        fault::before_response(&response);
+        let sent = self.0.send(response.clone());
+        fault::after_response(&response);
+        sent
     }
 }
 
@@ -226,6 +230,7 @@ pub(crate) fn greet(guard: &str) -> anyhow::Result<(WorkerEnds, Request)> {
     let responses = Responses(IpcSender::connect(guard.to_owned())?);
     responses.send(Response::Hello { requests })?;
     let (requests, first) = server.accept()?;
+    fault::after_request(&first);
     let numbers = end_numbers(guard)?;
     Ok((WorkerEnds { responses, requests, numbers }, first))
 }

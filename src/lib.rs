@@ -34,6 +34,7 @@ mod dead_letter;
 mod descriptors;
 mod error;
 mod event;
+mod fault;
 mod input;
 mod ipc;
 mod job;

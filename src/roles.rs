@@ -14,6 +14,7 @@ use command_fds::{CommandFdExt as _, FdMapping};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 use crate::error::Error;
+use crate::fault;
 use crate::ipc::SocketDirectory;
 use crate::sandbox::{self, Layer};
 use crate::{compile, descriptors, worker};
@@ -123,6 +124,7 @@ pub(crate) fn spawn(
         // reads a file of /proc first; there is no opening files behind the filter.
         command.env("GLIBC_TUNABLES", NO_TRIMMING);
     }
+    fault::hand_on(role.name(), &mut command);
     command.fd_mappings(mappings).map_err(|error| {
         Error::system("hand descriptors to a worker", std::io::Error::other(error))
     })?;
@@ -160,6 +162,7 @@ fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
     // where it is set already or may not be known; then the kernel decides.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     close_from(descriptors::FIRST + count);
+    fault::prepare();
 
     match role.to_str() {
         Some("worker") => worker::serve(&guard),

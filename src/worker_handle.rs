@@ -18,13 +18,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::Error;
+use crate::fault;
 use crate::ipc::{Guard, Heard, Requests, SocketDirectory, Violation};
 use crate::protocol::Request;
 use crate::roles::{self, Role};
 
 /// How long a worker may take for any step of its start: a busy machine is slow,
-/// but nothing waits without a limit.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(20);
+/// but nothing waits without a limit. (Tests that stop one wait less long.)
+pub(crate) const HANDSHAKE: Duration =
+    Duration::from_secs(if cfg!(feature = "faults") { 3 } else { 20 });
 
 /// Responses that may be on their way at once: a greeting or one answer for each
 /// slot, and a last word.
@@ -87,7 +89,9 @@ impl WorkerHandle {
     ) -> Result<WorkerHandle, Error> {
         let guard = Guard::bind(directory, number)
             .map_err(|error| Error::system("open a socket for a worker", error))?;
+        fault::pass("before-spawn");
         let mut child = roles::spawn(role, guard.path(), directory, files)?;
+        fault::pass("after-spawn");
         let process = match open_process(&child) {
             Ok(process) => Arc::new(process),
             Err(error) => {
@@ -155,10 +159,13 @@ impl WorkerHandle {
     /// Sends a request. An error means that the worker is gone or going; that it is
     /// gone will be heard.
     pub fn send(&self, request: Request) -> io::Result<()> {
-        match &self.requests {
-            Some(requests) => requests.send(request).map_err(io::Error::other),
+        fault::before_request(&request);
+        let sent = match &self.requests {
+            Some(requests) => requests.send(request.clone()).map_err(io::Error::other),
             None => Err(io::ErrorKind::NotConnected.into()),
-        }
+        };
+        fault::after_request(&request);
+        sent
     }
 
     /// CPU time that the process has used so far; `None` if it cannot be known.

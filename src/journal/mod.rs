@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::fault;
 use crate::job::Fsync;
 
 pub(crate) use entry::{Entry, Mark};
@@ -65,7 +66,9 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        fault::at("before-create-journal")?;
         let file = options().create_new(true).open(&path)?;
+        fault::pass("after-create-journal");
         Journal::open(file, path, terms, fsync)
     }
 
@@ -95,10 +98,14 @@ impl Journal {
     /// [`Error::WriteOutput`].
     pub fn append(&mut self, entry: Entry) -> Result<(), Error> {
         self.last = Instant::now();
-        let written = self.write(&Line::Entry(entry)).and_then(|()| match self.fsync {
-            Fsync::Never => Ok(()),
-            Fsync::Checkpoint | Fsync::Range => self.file.sync_data(),
-        });
+        let written = fault::at("before-write-journal")
+            .and_then(|()| self.write(&Line::Entry(entry)))
+            .and_then(|()| fault::at("after-write-journal"))
+            .and_then(|()| match self.fsync {
+                Fsync::Never => Ok(()),
+                Fsync::Checkpoint | Fsync::Range => self.file.sync_data(),
+            });
+        fault::pass("after-fsync-journal");
         written.map_err(|error| wrong(&self.path, &error))
     }
 
@@ -113,7 +120,10 @@ impl Journal {
     /// # Errors
     /// [`Error::WriteOutput`].
     pub fn remove(self) -> Result<(), Error> {
-        std::fs::remove_file(&self.path).map_err(|error| wrong(&self.path, &error))
+        let removed =
+            fault::at("before-remove-journal").and_then(|()| std::fs::remove_file(&self.path));
+        fault::pass("after-remove-journal");
+        removed.map_err(|error| wrong(&self.path, &error))
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::dead_letter::DeadLetter;
 use crate::error::Error;
+use crate::fault;
 use crate::input::Identity;
 use crate::job::Output;
 use crate::journal::Mark;
@@ -83,7 +84,11 @@ impl DeadLetters {
     /// Has the system write everything to the disk.
     pub fn sync(&self) -> Result<(), Error> {
         match self.is_file {
-            true => self.file.sync_data().map_err(|error| self.wrong(error)),
+            true => {
+                let synced = fault::at("before-fsync-letters").and_then(|()| self.file.sync_data());
+                fault::pass("after-fsync-letters");
+                synced.map_err(|error| self.wrong(error))
+            }
             false => Ok(()),
         }
     }
@@ -114,7 +119,9 @@ impl DeadLetters {
     /// Writes a letter.
     pub fn write(&mut self, letter: &DeadLetter) -> Result<(), Error> {
         let line = letter.line().map_err(|error| self.wrong(error))?;
-        self.file.write_all(&line).map_err(|error| self.wrong(error))?;
+        let written = fault::at("before-write-letter").and_then(|()| self.file.write_all(&line));
+        fault::pass("after-write-letter");
+        written.map_err(|error| self.wrong(error))?;
         self.end += line.len() as u64;
         Ok(())
     }

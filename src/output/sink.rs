@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::error::Error;
+use crate::fault;
 use crate::input::Identity;
 use crate::job::Output;
 use crate::journal::{Mark, short_hash};
@@ -105,7 +106,9 @@ impl Sink {
     /// Has the system write everything to the disk.
     pub fn sync(&self) -> Result<(), Error> {
         let Some(unnamed) = &self.file else { return Ok(()) };
-        unnamed.file.sync_data().map_err(|error| unnamed.wrong(error))
+        let synced = fault::at("before-fsync-output").and_then(|()| unnamed.file.sync_data());
+        fault::pass("after-fsync-output");
+        synced.map_err(|error| unnamed.wrong(error))
     }
 
     /// Takes back what was written since all was good last.
@@ -191,7 +194,8 @@ impl Sink {
             Some(Framing::Lines | Framing::Values | Framing::Text) | None => {}
             Some(Framing::Rows(_)) => self.write_lead()?,
         }
-        let finished = self.writer.finish();
+        let finished = fault::at("before-close-output").and_then(|()| self.writer.finish());
+        fault::pass("after-close-output");
         finished.map_err(|error| match &self.file {
             Some(unnamed) => unnamed.wrong(error),
             None => Error::WriteOutput(error),
@@ -201,7 +205,10 @@ impl Sink {
     /// Gives the whole output its name.
     pub fn publish(self) -> Result<(), Error> {
         let Some(unnamed) = self.file else { return Ok(()) };
-        std::fs::rename(&unnamed.partial, &unnamed.path).map_err(|error| unnamed.wrong(error))
+        let renamed = fault::at("before-rename")
+            .and_then(|()| std::fs::rename(&unnamed.partial, &unnamed.path));
+        fault::pass("after-rename");
+        renamed.map_err(|error| unnamed.wrong(error))
     }
 
     /// The file that holds what was written of a job that failed.
@@ -234,7 +241,9 @@ impl Sink {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.bytes += bytes.len() as u64;
-        self.writer.write_all(bytes).map_err(|error| match error.kind() {
+        let written = fault::at("before-write").and_then(|()| self.writer.write_all(bytes));
+        fault::pass("after-write");
+        written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => match &self.file {
                 Some(unnamed) => unnamed.wrong(error),

@@ -11,6 +11,7 @@ use crate::account::Account;
 use crate::dead_letter::{DeadLetter, is_kept};
 use crate::error::{Error, FailureKind, RecordFailure};
 use crate::event::Event;
+use crate::fault;
 use crate::input::{From, Inputs};
 use crate::job::{Columns, FirstRow, Fsync, Job, OnError, Order, Output, Wanted};
 use crate::journal::{Entry, Journal, short_hash};
@@ -228,6 +229,7 @@ impl Ledger {
         finished: Finished,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), Error> {
+        fault::pass("before-commit");
         let records = finished.records();
         let failures = self.take_failures(range.input, finished.failures)?;
         self.outputs.write(&finished.output)?;
@@ -258,6 +260,7 @@ impl Ledger {
             }
         }
         self.records += records;
+        fault::pass("after-commit");
         match self.journal.as_ref().is_some_and(Journal::is_due) {
             true => self.checkpoint(),
             false => Ok(()),
@@ -527,7 +530,10 @@ impl Ledger {
 /// Has the system write to the disk that a file has its name.
 fn sync_directory(name: &Path) -> Result<(), Error> {
     let above = name.parent().filter(|above| !above.as_os_str().is_empty());
-    let synced = File::open(above.unwrap_or(Path::new("."))).and_then(|above| above.sync_all());
+    let synced = fault::at("before-fsync-directory")
+        .and_then(|()| File::open(above.unwrap_or(Path::new("."))))
+        .and_then(|above| above.sync_all());
+    fault::pass("after-fsync-directory");
     synced.map_err(Error::WriteOutput)
 }
 

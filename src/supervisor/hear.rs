@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::dead_letter::is_kept;
 use crate::error::Error;
 use crate::event::Event;
+use crate::fault;
 use crate::input::From;
 use crate::ipc::{Heard, Violation};
 use crate::job::OnError;
@@ -33,6 +34,16 @@ impl Supervisor<'_> {
             Heard::Response(response) => response,
         };
         worker.handle.read_one();
+        fault::before_response(&response);
+        let dealt_with = self.deal_with(said.place, response.clone());
+        fault::after_response(&response);
+        dealt_with
+    }
+
+    /// Does what follows from a response.
+    fn deal_with(&mut self, number: usize, response: Response) -> Result<(), Error> {
+        let Some(place) = self.places.get_mut(number) else { return Ok(()) };
+        let Some(worker) = place.worker.as_mut() else { return Ok(()) };
         match response {
             Response::Hello { requests } if !worker.handle.is_connected() => {
                 let prepare = Request::Prepare {
@@ -53,7 +64,7 @@ impl Supervisor<'_> {
                 let plan = self.job.sandbox.plan();
                 if let Err(why) = sandbox::verify(worker.handle.pid(), plan, layers, Locked::First)
                 {
-                    return self.not_locked(said.place, why);
+                    return self.not_locked(number, why);
                 }
                 worker.layers = Some(layers);
                 let start = Start {
@@ -75,22 +86,22 @@ impl Supervisor<'_> {
                 let (pid, layers) = (worker.handle.pid(), worker.layers.unwrap_or_default());
                 let plan = self.job.sandbox.plan();
                 if let Err(why) = sandbox::verify(pid, plan, layers, Locked::ForGood) {
-                    return self.not_locked(said.place, why);
+                    return self.not_locked(number, why);
                 }
                 worker.online = true;
-                (self.events)(Event::Online { worker: said.place, pid, layers });
+                (self.events)(Event::Online { worker: number, pid, layers });
                 Ok(())
             }
             Response::Fatal { what: Fatal::Sandbox, text } => {
                 Err(Error::Sandbox { why: printable(&text) })
             }
-            Response::Done(done) => match self.accept(said.place, &done) {
+            Response::Done(done) => match self.accept(number, &done) {
                 Ok(()) => Ok(()),
-                Err(violation) => self.replace(said.place, Some(violation)),
+                Err(violation) => self.replace(number, Some(violation)),
             },
-            Response::Piece(piece) => match self.accept_piece(said.place, &piece) {
+            Response::Piece(piece) => match self.accept_piece(number, &piece) {
                 Ok(()) => Ok(()),
-                Err(violation) => self.replace(said.place, Some(violation)),
+                Err(violation) => self.replace(number, Some(violation)),
             },
             Response::Fatal { what: Fatal::State, text } => {
                 Err(self.state_error(format!("failed at its state: {}", printable(&text)), None))
@@ -123,7 +134,7 @@ impl Supervisor<'_> {
             | Response::Online
             | Response::Compiled(_) => {
                 let violation = Violation::Answer("it sent an answer that nobody asked for");
-                self.replace(said.place, Some(violation))
+                self.replace(number, Some(violation))
             }
         }
     }

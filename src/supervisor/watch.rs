@@ -7,8 +7,8 @@ use crate::range::Nonce;
 use crate::slots::Progress;
 
 /// After this long a worker is asked to answer with what it has: results flow, and
-/// an attempt cannot last for ever.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// an attempt cannot last for ever. (Tests that stop a worker wait less long.)
+const PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "faults") { 100 } else { 1000 });
 
 /// How many times the CPU limit a record may take by the clock on the wall before
 /// the process counts as stalled.

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use crate::error::FailureKind;
+use crate::fault;
 use crate::protocol::{
     AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process,
     Retries, Start, cut_text,
@@ -206,7 +207,9 @@ impl Attempt<'_> {
             Out::Made(text) => output.write_made(text, seen.format),
         };
         self.control.announce(Progress::Record(offset));
+        fault::at_record("before-call", seen.text);
         let result = self.chain.process(seen.text, &mut write);
+        fault::at_record("after-call", seen.text);
         self.control.announce(Progress::Idle);
         let result = self.whole(result);
         Ok(self.settle(offset, length, result))
@@ -248,7 +251,9 @@ impl Attempt<'_> {
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
         let began = Instant::now();
         self.control.announce(Progress::Record(first.offset));
+        fault::at_record("before-call", texts[0]);
         let outs = self.chain.process_many(&texts);
+        fault::at_record("after-call", texts[0]);
         self.control.announce(Progress::Idle);
         let end = match outs {
             Ok(outs) => {
@@ -431,7 +436,9 @@ impl Attempt<'_> {
             return Ok(());
         }
         self.control.announce(Progress::Instantiating);
+        fault::pass("before-instantiate");
         let made = self.chain.come_alive();
+        fault::pass("after-instantiate");
         self.control.announce(Progress::Idle);
         made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })
     }

@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, bail};
 
 use crate::descriptors;
+use crate::fault;
 use crate::ipc::{self, Responses};
 use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setups, Start};
 use crate::runtime::{self, Bytes, Data, Engine, Loaded};
@@ -69,7 +70,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         }
     };
     send(&responses, Response::Locked { layers })?;
-    let Request::Start(start) = ends.requests.recv()? else {
+    let second = ends.requests.recv()?;
+    fault::after_request(&second);
+    let Request::Start(start) = second else {
         bail!("the second request was no `Start`");
     };
     let mut worker = match load(&engine, setups, artifacts, side_data, &start) {
@@ -92,7 +95,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     send(&responses, Response::Online)?;
     loop {
         // An error means that the supervisor is gone: there is nothing to do then.
-        match ends.requests.recv()? {
+        let request = ends.requests.recv()?;
+        fault::after_request(&request);
+        match request {
             Request::Stop => return Ok(()),
             request => match worker.serve(request)? {
                 Ok(response) => send(&responses, response)?,

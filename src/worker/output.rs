@@ -1,5 +1,6 @@
 //! The output area of a slot, filled record by record.
 
+use crate::fault;
 use crate::protocol::Framing;
 use crate::records::csv::NoRow;
 use crate::records::{Format, is_one_value, push_string, write_compact};
@@ -202,10 +203,12 @@ impl<'a> Output<'a> {
 
     /// Ends a record of this length.
     fn end(&mut self, length: usize) -> Result<(), NotWritten> {
+        fault::pass("before-output");
         let terminator = self.framing.terminator();
         copy(terminator, &mut self.area[self.written + length..])?;
         self.written += length + terminator.len();
         self.records += 1;
+        fault::pass("after-output");
         Ok(())
     }
 }

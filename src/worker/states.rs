@@ -1,6 +1,7 @@
 //! States of a reduce in this worker: on their way in and out of a slot, piece by piece,
 //! and what is done with them in between.
 
+use crate::fault;
 use crate::protocol::{Fatal, MAX_PIECE, Piece, States, Then};
 use crate::range::Nonce;
 use crate::records::Format;
@@ -157,7 +158,9 @@ fn at_state<T>(
     call: impl FnOnce(&mut Fold) -> Result<Answer<T>, Trapped>,
 ) -> Result<T, Broken> {
     control.announce(Progress::AtState);
+    fault::pass("before-state");
     let answer = call(fold);
+    fault::pass("after-state");
     control.announce(Progress::Idle);
     match answer {
         Ok(Ok(value)) => Ok(value),
