@@ -15,6 +15,7 @@
 #[path = "../host/wat.rs"]
 mod wat;
 
+mod cities;
 mod every_point;
 mod points;
 mod random;
@@ -24,9 +25,11 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut failed = Vec::new();
-    let tests: [(&str, fn() -> Result<String, String>); 3] = [
+    type Test = fn() -> Result<String, String>;
+    let tests: [(&str, Test); 4] = [
         ("the_list_of_points_is_complete", points::are_complete),
         ("a_fault_at_every_point_loses_nothing", every_point::test),
+        ("four_of_all_cities_are_dead_letters", cities::test),
         ("random_schedules_lose_nothing", random::test),
     ];
     let wanted = std::env::args().nth(1).filter(|word| !word.starts_with('-'));

@@ -377,3 +377,19 @@ fn what_a_killed_run_leaves_in_the_temporary_directory_goes_with_the_next() {
     send(&living, Signal::TERM);
     assert_eq!(end(living).0, Some(130));
 }
+
+/// Points for faults, which only tests of a build of their own know.
+#[test]
+#[cfg(not(feature = "faults"))]
+fn an_ordinary_build_has_no_points_for_faults() {
+    let scene = Scene::new();
+    scene.file("data.ndjson", "one\ntwo\n");
+    let host = scene.host(&wat::keeps_all()).args("-o out.ndjson data.ndjson");
+    let faults = "supervisor/before-write:kill;worker/before-call:kill;compile/before-hello:kill";
+    host.env("HOST_FAULTS", faults).run().exits(0);
+    assert_eq!(scene.read("out.ndjson"), b"one\ntwo\n");
+    let program = std::fs::read(env!("CARGO_BIN_EXE_host")).unwrap();
+    for text in ["HOST_FAULTS", "before-write-journal", "after-fsync-output", "before-call"] {
+        assert!(memchr::memmem::find(&program, text.as_bytes()).is_none(), "{text} is in it");
+    }
+}

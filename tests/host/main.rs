@@ -38,6 +38,7 @@ mod reference;
 mod resume;
 mod retry;
 mod run;
+mod starved;
 mod stats;
 mod tables;
 mod trying_out;
