@@ -9,7 +9,7 @@ use crate::protocol::{Done, Piece};
 
 use super::Supervisor;
 use super::answer::{self, Missing, Taken};
-use super::place::{IsDone, Place, Task};
+use super::desk::{IsDone, Task};
 use super::state_work::{Act, Outcome, StateWork};
 use super::states::{More, Position, States};
 
@@ -78,7 +78,7 @@ impl Supervisor<'_> {
                 folding.end = End::Over;
             }
             let can_start = self.places.len() < self.plan.workers;
-            if !can_start && !self.places.iter().any(Place::has_room) {
+            if !can_start && !self.places.iter().any(|place| place.standing().has_room) {
                 return Ok(());
             }
             let work = match folding.states.next(more) {

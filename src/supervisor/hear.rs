@@ -17,7 +17,7 @@ use crate::text::printable;
 use crate::worker_handle::Exit;
 
 use super::answer::{self, Rules};
-use super::place::{Death, IsDone};
+use super::desk::{Death, IsDone};
 use super::restarts::After;
 use super::work::Cause;
 use super::{FromWorker, Supervisor, after_failure};

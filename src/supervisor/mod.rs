@@ -4,7 +4,10 @@
 
 mod answer;
 mod commit;
+mod desk;
 mod explain;
+#[cfg(test)]
+mod exploration;
 mod folding;
 mod formats;
 mod hear;
@@ -308,8 +311,11 @@ impl Supervisor<'_> {
 
     /// Whether something can be done with a further cut.
     fn wants_cuts(&self) -> bool {
-        self.frontier.has_room()
-            && (self.places.len() < self.plan.workers || self.places.iter().any(Place::is_free))
+        desk::wants_range(
+            &self.frontier,
+            self.plan.workers,
+            self.places.iter().map(Place::standing),
+        )
     }
 
     fn take_cut(&mut self, cut: Cut) -> Result<(), Error> {

@@ -1,7 +1,6 @@
-//! A worker's place: its slots with what is to be done in them, and the process that
-//! does it now. Processes come and go; slots and work stay.
+//! A worker's place: its desk with what is to be done, the shared memory for that, and the
+//! process that does it now. Processes come and go; desk and memory stay.
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -13,9 +12,10 @@ use crate::output::Frontier;
 use crate::protocol::{Layout, SLOTS};
 use crate::range::Nonce;
 use crate::sandbox::Layers;
-use crate::slots::{Progress, SupervisorSlot, Yield};
+use crate::slots::{SupervisorSlot, Yield};
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 
+use super::desk::{Death, Desk, IsDone, Standing, Task};
 use super::state_work::StateWork;
 use super::watch::{Judgement, Times, Watch};
 use super::work::{Cause, Work};
@@ -27,30 +27,9 @@ pub(super) struct Place {
     pub worker: Option<Worker>,
     /// When another worker is to take the place of one that died.
     pub restart: Option<Instant>,
-    slots: Vec<Slot>,
-}
-
-struct Slot {
-    memory: SupervisorSlot,
-    task: Option<Task>,
-}
-
-/// What is to be done in a slot.
-#[derive(Debug)]
-pub(super) enum Task {
-    Range(Work),
-    States(StateWork),
-}
-
-impl Task {
-    /// The attempt that is out.
-    fn attempt(&self) -> Option<Nonce> {
-        match self {
-            // An answer whose state is not whole is followed by another request.
-            Task::Range(work) => work.attempt().map(|attempt| attempt.nonce),
-            Task::States(work) => work.attempt(),
-        }
-    }
+    desk: Desk,
+    /// The memory of each slot.
+    slots: [SupervisorSlot; SLOTS],
 }
 
 /// The process that serves a place now.
@@ -63,8 +42,6 @@ pub(super) struct Worker {
     /// It has loaded the plugin.
     pub online: bool,
     started: Instant,
-    /// Slots whose attempt is out, in the order in which they were sent.
-    queue: VecDeque<usize>,
     watch: Option<Watch>,
     /// Why the supervisor has ended it, if it has.
     ended: Option<Judgement>,
@@ -80,7 +57,6 @@ impl Worker {
             layers: None,
             online: false,
             started: Instant::now(),
-            queue: VecDeque::new(),
             watch: None,
             ended: None,
             last_words: None,
@@ -98,70 +74,44 @@ impl Worker {
     }
 }
 
-/// What a dead worker was doing, as far as it matters beyond its ranges.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Death {
-    /// It was at a record, or between records.
-    Ordinary,
-    /// It was bringing the plugin to life, and died of it.
-    Instantiating(Cause),
-    /// The plugin, a reduce, was at a state, and it died of it.
-    AtState(Cause),
-}
-
-/// Whether all is done of what a request belonged to.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum IsDone {
-    Yes,
-    No,
-}
-
 impl Place {
     pub fn new(number: usize, layout: Layout) -> io::Result<Place> {
-        let slot = |_| Ok(Slot { memory: SupervisorSlot::new(layout)?, task: None });
-        let slots = (0..SLOTS).map(slot).collect::<io::Result<_>>()?;
-        Ok(Place { number, worker: None, restart: None, slots })
+        let slots = [SupervisorSlot::new(layout)?, SupervisorSlot::new(layout)?];
+        Ok(Place { number, worker: None, restart: None, desk: Desk::default(), slots })
     }
 
     /// Copies of the slots' descriptors in the order in which a worker inherits them.
     pub fn files(&self) -> io::Result<Vec<OwnedFd>> {
-        let files = self.slots.iter().flat_map(|slot| slot.memory.files());
+        let files = self.slots.iter().flat_map(SupervisorSlot::files);
         files.map(OwnedFd::try_clone).collect()
     }
 
-    /// Number of ranges that this place has to deal with.
-    pub fn load(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.task.is_some()).count()
-    }
-
-    /// Whether there is a slot for a further range.
-    pub fn has_room(&self) -> bool {
-        self.load() < SLOTS
-    }
-
-    /// Whether a further range would be worked on soon.
-    pub fn is_free(&self) -> bool {
-        self.has_room() && self.worker.as_ref().is_some_and(|worker| worker.online)
+    /// How it stands with this place.
+    pub fn standing(&self) -> Standing {
+        let (load, has_room) = (self.desk.load(), self.desk.has_room());
+        let online = self.worker.as_ref().is_some_and(|worker| worker.online);
+        Standing { load, has_room, is_free: has_room && online }
     }
 
     /// Takes on a range under a header; `bytes` are its contents if they do not lie in a
     /// file.
     pub fn take(&mut self, work: Work, header: &[u8], bytes: Option<&[u8]>) -> Result<(), Error> {
         let slot = self.free_slot()?;
-        let filled = slot.memory.fill([header, bytes.unwrap_or_default()]);
+        let filled = self.slots[slot].fill([header, bytes.unwrap_or_default()]);
         filled.map_err(|error| Error::system("hand a range to a worker", error))?;
-        slot.task = Some(Task::Range(work));
+        self.desk.put(slot, Task::Range(work));
         Ok(())
     }
 
     /// Takes on something that is to be done with states.
     pub fn take_states(&mut self, work: StateWork) -> Result<(), Error> {
-        self.free_slot()?.task = Some(Task::States(work));
+        let slot = self.free_slot()?;
+        self.desk.put(slot, Task::States(work));
         Ok(())
     }
 
-    fn free_slot(&mut self) -> Result<&mut Slot, Error> {
-        let slot = self.slots.iter_mut().find(|slot| slot.task.is_none());
+    fn free_slot(&self) -> Result<usize, Error> {
+        let slot = self.desk.free_slot();
         slot.ok_or_else(|| Error::Workers("a worker got more than it can hold".into()))
     }
 
@@ -170,27 +120,20 @@ impl Place {
         let Some(worker) = self.worker.as_mut().filter(|worker| worker.online) else {
             return Ok(());
         };
-        for (index, slot) in self.slots.iter_mut().enumerate() {
-            if worker.queue.contains(&index) {
-                continue;
-            }
-            let request = match &mut slot.task {
-                Some(Task::Range(work))
-                    if work.has_to_fetch() || frontier.has_room_for(work.start()) =>
-                {
-                    work.begin(nonce(), index as u8)
-                }
+        while let Some(slot) = self.desk.send_next(frontier) {
+            let memory = &mut self.slots[slot];
+            let request = match self.desk.task(slot) {
+                Some(Task::Range(work)) => work.begin(nonce(), slot as u8),
                 Some(Task::States(work)) => {
-                    let room = slot.memory.input_room();
-                    let (request, piece) = work.begin(nonce(), index as u8, room);
-                    let filled = slot.memory.fill([&[], piece]);
+                    let room = memory.input_room();
+                    let (request, piece) = work.begin(nonce(), slot as u8, room);
+                    let filled = memory.fill([&[], piece]);
                     filled.map_err(|error| Error::system("hand a state to a worker", error))?;
                     request
                 }
-                Some(Task::Range(_)) | None => continue,
+                None => continue,
             };
-            slot.memory.ask_to_yield(Yield::No);
-            worker.queue.push_back(index);
+            memory.ask_to_yield(Yield::No);
             // A failure means that the worker is gone. That will be heard, and then
             // the attempt is made again.
             let _ = worker.handle.send(request);
@@ -202,20 +145,18 @@ impl Place {
     /// Asks the worker to answer every attempt that is out as soon as it can. False if none
     /// is.
     pub fn ask_to_yield(&self) -> bool {
-        let Some(worker) = self.worker.as_ref().filter(|worker| worker.online) else {
+        if self.worker.as_ref().is_none_or(|worker| !worker.online) {
             return false;
-        };
-        for slot in worker.queue.iter().filter_map(|index| self.slots.get(*index)) {
-            slot.memory.ask_to_yield(Yield::Now);
         }
-        !worker.queue.is_empty()
+        self.desk.out().for_each(|slot| self.slots[slot].ask_to_yield(Yield::Now));
+        self.desk.out().next().is_some()
     }
 
-    /// The slot whose attempt the worker is at.
+    /// The task whose attempt the worker is at, and its memory.
     pub fn front(&mut self) -> Option<(&mut Task, &SupervisorSlot)> {
-        let index = *self.worker.as_ref()?.queue.front()?;
-        let slot = self.slots.get_mut(index)?;
-        Some((slot.task.as_mut()?, &slot.memory))
+        self.worker.as_ref()?;
+        let slot = self.desk.out().next()?;
+        Some((self.desk.task(slot)?, &self.slots[slot]))
     }
 
     /// The range in it, if it is one.
@@ -229,14 +170,9 @@ impl Place {
     /// Forgets the request at the front, which was answered. What it belongs to stays
     /// unless it is done.
     pub fn answered(&mut self, is_done: IsDone) {
-        let index = self.worker.as_mut().and_then(|worker| {
+        if let Some(worker) = &mut self.worker {
             worker.watch = None;
-            worker.queue.pop_front()
-        });
-        if let Some(slot) = index.and_then(|index| self.slots.get_mut(index))
-            && is_done == IsDone::Yes
-        {
-            slot.task = None;
+            self.desk.answered(is_done);
         }
         self.watch_front();
     }
@@ -244,8 +180,8 @@ impl Place {
     /// Starts watching the attempt that the worker can begin now.
     fn watch_front(&mut self) {
         let Some(worker) = &mut self.worker else { return };
-        let front = worker.queue.front().and_then(|index| self.slots.get(*index));
-        let attempt = front.and_then(|slot| slot.task.as_ref()?.attempt());
+        let front = self.desk.out().next();
+        let attempt = front.and_then(|slot| self.desk.task(slot)?.attempt());
         if let Some(nonce) = attempt
             && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != nonce)
         {
@@ -265,13 +201,13 @@ impl Place {
             }
             return;
         }
-        let front = worker.queue.front().and_then(|index| self.slots.get(*index));
-        let Some(slot) = front else { return };
+        let Some(slot) = self.desk.out().next() else { return };
+        let memory = &self.slots[slot];
         let times = worker.times();
         let Some(watch) = &mut worker.watch else { return };
-        match watch.look(slot.memory.progress(), times, timeout) {
+        match watch.look(memory.progress(), times, timeout) {
             Judgement::Fine => {}
-            Judgement::Ask => slot.memory.ask_to_yield(Yield::Now),
+            Judgement::Ask => memory.ask_to_yield(Yield::Now),
             reason => worker.end_for(reason),
         }
     }
@@ -286,33 +222,9 @@ impl Place {
             Some(_) => Cause::Crash,
             None => own,
         };
-        let mut death = Death::Ordinary;
-        for slot in &mut self.slots {
-            let progress = slot.memory.progress();
-            slot.memory.forget_progress();
-            match progress {
-                Progress::Instantiating => death = Death::Instantiating(cause),
-                Progress::AtState => death = Death::AtState(cause),
-                Progress::Record(_) | Progress::Idle => {}
-            }
-            match &mut slot.task {
-                Some(Task::Range(work)) => {
-                    let offset = match progress {
-                        Progress::Record(offset) => Some(offset),
-                        Progress::Idle | Progress::Instantiating | Progress::AtState => None,
-                    };
-                    work.interrupt(offset, cause);
-                }
-                Some(Task::States(work)) => {
-                    let may_repeat = work.interrupt(cause);
-                    if !may_repeat {
-                        death = Death::AtState(Cause::Crash);
-                    }
-                }
-                None => {}
-            }
-        }
-        death
+        let progress = self.slots.each_ref().map(SupervisorSlot::progress);
+        self.slots.iter().for_each(SupervisorSlot::forget_progress);
+        self.desk.interrupt(progress, cause)
     }
 }
 

@@ -8,13 +8,14 @@ use crate::error::Error;
 use crate::roles::Role;
 use crate::worker_handle::WorkerHandle;
 
+use super::desk;
 use super::place::{Place, Worker};
 use super::{FromWorker, Supervisor};
 
 impl Supervisor<'_> {
     /// Starts a further worker, unless all are there or one is idle.
     pub(super) fn start_another(&mut self) -> Result<(), Error> {
-        let idle = |place: &Place| place.is_free() && place.load() == 0;
+        let idle = |place: &Place| place.standing().is_free && place.standing().load == 0;
         let number = self.places.len();
         if number == self.plan.workers || self.places.iter().any(idle) {
             return Ok(());
@@ -71,9 +72,8 @@ impl Supervisor<'_> {
 
     /// The place that will soonest get to something new.
     pub(super) fn place_with_room(&mut self) -> Result<&mut Place, Error> {
-        // A worker that has just been started for it is not online yet.
-        let with_room = self.places.iter_mut().filter(|place| place.has_room());
-        let place = with_room.min_by_key(|place| (place.load(), !place.is_free()));
+        let number = desk::soonest(self.places.iter().map(Place::standing));
+        let place = number.and_then(|number| self.places.get_mut(number));
         place.ok_or_else(|| Error::Workers("no worker has room".into()))
     }
 }
