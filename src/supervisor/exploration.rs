@@ -13,10 +13,11 @@
 //! everything is committed. As every step uses something up (a record, a death), all ways
 //! come to an end, so there is neither deadlock nor endless work.
 //!
-//! It fails if, for example: [`Frontier`] lets nothing pass at the frontier when the window
-//! is full (deadlock), [`Desk::interrupt`] forgets a task (a lost range) or keeps the queue
-//! (a doubled one), [`Work::interrupt`] convicts at once (an innocent record fails), or a
-//! stretch is committed out of turn.
+//! That it can fail was tried: it does if nothing passes at the frontier while the window is
+//! full, if [`Desk::interrupt`] forgets a task or keeps the queue, if an answer leaves what is
+//! done and takes what is not, if [`Work::interrupt`] convicts at once, and if stretches are
+//! committed out of turn; and it does not come to an end if a worker may accuse a record that
+//! it never got.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
