@@ -2,11 +2,15 @@
 //! ends the program at once.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use host::{Error, Stop};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+/// Signals so close together are one: `timeout` sends its own to the process and to its
+/// group, and nobody types so fast.
+const ONE_SIGNAL: Duration = Duration::from_millis(100);
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: i32 = 130;
 
@@ -22,12 +26,19 @@ pub fn stop_on_them(stop: &Stop) -> Result<(), Error> {
     let mut signals = Signals::new(wanted).map_err(system)?;
     let stop = stop.clone();
     let listen = move || {
+        let mut first = None;
         for _ in signals.forever() {
-            if stop.is_stopped() {
-                stop.clean_up();
-                std::process::exit(INTERRUPTED);
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    stop.stop();
+                }
+                Some(first) if first.elapsed() < ONE_SIGNAL => {}
+                Some(_) => {
+                    stop.clean_up();
+                    std::process::exit(INTERRUPTED);
+                }
             }
-            stop.stop();
         }
     };
     let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);

@@ -136,6 +136,22 @@ fn a_signal_before_anything_was_read_leaves_nothing() {
 }
 
 #[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    let scene = Scene::new();
+    let data = records(400, 300);
+    scene.file("data.ndjson", &data);
+    let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
+    let mut child = scene.host(&wat::loops()).args(arguments).start();
+    let partial = scene.path("out.ndjson.partial");
+    until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 500));
+    send(&child, Signal::INT);
+    send(&child, Signal::TERM);
+    let (code, said, _) = end(child);
+    assert_eq!(code, Some(130));
+    assert!(said.contains("error: interrupted") && said.contains("--resume"), "{said}");
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     let scene = Scene::new();
     scene.file("data.ndjson", records(10, 5));
