@@ -6,8 +6,8 @@
 //! `TEXT`, `START` and `HIT` may be left out. `TEXT` stands for a point with a record: only
 //! one that has this text. `START` is the number of a process among those of its role that
 //! the supervisor has started, from 1; `HIT` says which time the point is reached in that
-//! process, from 1. Actions: `kill`, `stop` (both by a signal to itself), `delay=MS`,
-//! `fail=ERRNO`, `crash`.
+//! process, from 1. Actions: `kill`, `stop`, `interrupt` (by a signal to itself),
+//! `delay=MS`, `fail=ERRNO`, `crash`.
 //!
 //! `HOST_FAULTS_LOG` names a file that the test has made, to be mapped by every process: a
 //! counter of 8 bytes, and then a line of [`LINE`] bytes for each fault, written before it
@@ -58,6 +58,7 @@ struct Fault {
 enum Action {
     Kill,
     Stop,
+    Interrupt,
     Delay(Duration),
     Fail(i32),
     Crash,
@@ -92,6 +93,7 @@ fn parse(text: &str) -> Option<Fault> {
     let action = match action.split_once('=') {
         None if action == "kill" => Action::Kill,
         None if action == "stop" => Action::Stop,
+        None if action == "interrupt" => Action::Interrupt,
         None if action == "crash" => Action::Crash,
         Some(("delay", millis)) => Action::Delay(Duration::from_millis(millis.parse().ok()?)),
         Some(("fail", errno)) => Action::Fail(errno.parse().ok()?),
@@ -176,6 +178,7 @@ fn reach(point: &str, record: Option<&str>) -> io::Result<()> {
         match fault.action {
             Action::Kill => signal(libc::SIGKILL),
             Action::Stop => signal(libc::SIGSTOP),
+            Action::Interrupt => signal(libc::SIGINT),
             Action::Delay(time) => {
                 let until = Instant::now() + time;
                 // A locked worker cannot sleep.

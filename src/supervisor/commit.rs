@@ -42,8 +42,6 @@ pub(super) struct Ledger {
     at: (InputId, u64),
     /// The last entry of the journal.
     last: Entry,
-    /// Where an earlier run stopped, until this one gets there.
-    resumed: Option<Entry>,
     /// The output is whole.
     whole: bool,
     /// So many inputs were found to be what they were.
@@ -66,13 +64,8 @@ impl Ledger {
     /// For a job, whose output is open; it may be one that goes on where another stopped.
     pub fn new(job: &Job, inputs: Arc<Inputs>, results: Results, written: Written) -> Ledger {
         let Written { outputs, dead_letters, journal, resumed, hash } = written;
-        let (mut account, mut covered, mut whole) = (Account::default(), 0, false);
-        if let Some(entry) = &resumed {
-            let resumed = entry.account.read();
-            account = Account { workers: 0, resumed, ..entry.account.clone() };
-            covered = entry.covered;
-            whole = entry.whole;
-        }
+        let last = resumed.unwrap_or_default();
+        let resumed = last.account.read();
         Ledger {
             job: job.clone(),
             inputs,
@@ -81,18 +74,17 @@ impl Ledger {
             laid: BTreeMap::new(),
             journal,
             hash,
-            at: (InputId(0), 0),
-            last: resumed.clone().unwrap_or_default(),
-            resumed,
-            whole,
+            at: (InputId(last.input), last.offset),
+            whole: last.whole,
             checked: 0,
             over: false,
-            account,
+            account: Account { workers: 0, resumed, ..last.account.clone() },
             framing: None,
             folds: results == Results::State,
-            records: 0,
-            covered,
+            records: last.records,
+            covered: last.covered,
             unwanted: None,
+            last,
         }
     }
 
@@ -185,11 +177,10 @@ impl Ledger {
                 if self.job.order == Order::Input {
                     self.check_inputs(begun.input.index(), events)?;
                 }
-                self.at = (begun.input, 0);
-                self.records = 0;
-                if let Some(entry) = self.resumed.take_if(|e| e.input == begun.input.0) {
-                    self.at.1 = entry.offset;
-                    self.records = entry.records;
+                // What an earlier run has done stays done.
+                if self.at.0 < begun.input {
+                    self.at = (begun.input, 0);
+                    self.records = 0;
                 }
                 self.outputs.begin(&begun)?;
             }

@@ -59,8 +59,9 @@ fn actions(point: &Point) -> Vec<&'static str> {
         // No space left, an error of the device.
         actions.extend(["fail=28", "fail=5"]);
     }
-    if !point.name.starts_with("supervisor/") {
-        actions.push("crash");
+    match point.name.starts_with("supervisor/") {
+        true => actions.push("interrupt"),
+        false => actions.push("crash"),
     }
     actions
 }
@@ -152,6 +153,7 @@ fn run(
                 Some(0) => break,
                 // Whatever it was: the output has its name only when it is whole.
                 None if runs <= RUNS => {}
+                Some(130) if runs == 1 && *action == "interrupt" => {}
                 Some(1) if runs <= RUNS && action.starts_with("fail") => {
                     let named = ["os error 28", "os error 5"]
                         .iter()

@@ -70,10 +70,10 @@ pub fn test() -> Result<String, String> {
             let _ = writeln!(report, "seed {}: {trouble}", one.seed);
         }
     }
-    let kinds = ["Kill", "Stop", "Delay", "Fail", "Crash"];
+    let kinds = ["Kill", "Stop", "Interrupt", "Delay", "Fail", "Crash"];
     let _ = write!(report, "{:<38}", "point");
     for kind in kinds {
-        let _ = write!(report, "{kind:>8}");
+        let _ = write!(report, "{kind:>10}");
     }
     report.push('\n');
     for point in drawn() {
@@ -81,8 +81,8 @@ pub fn test() -> Result<String, String> {
         for kind in kinds {
             let count = counts.get(point.name).and_then(|kinds| kinds.get(kind)).unwrap_or(&0);
             let _ = match can(point, kind) {
-                true => write!(report, "{count:>8}"),
-                false => write!(report, "{:>8}", ""),
+                true => write!(report, "{count:>10}"),
+                false => write!(report, "{:>10}", ""),
             };
         }
         report.push('\n');
@@ -107,6 +107,7 @@ fn can(point: &Point, kind: &str) -> bool {
     let of_plugin = point.name.ends_with("-instantiate") || point.name.ends_with("-state");
     match kind {
         "Fail" => point.fails,
+        "Interrupt" => point.name.starts_with("supervisor/"),
         "Crash" => !point.name.starts_with("supervisor/") && !of_plugin,
         _ => true,
     }
@@ -234,6 +235,16 @@ fn play_once(dice: &mut Dice) -> Result<Vec<String>, String> {
     let resumes = !from_stdin && does != Does::Reduce;
     let (workers, range_size) = (1 + dice.below(4), 1 + dice.below(300));
     let window = *dice.one_of(&["0", "1", "200", "1MiB"]);
+    // Lines can be in several files, too.
+    let parts = match input.name {
+        "data.json" => 1,
+        _ if from_stdin => 1,
+        _ => 1 + dice.below(3) as usize,
+    };
+    let names = match parts {
+        1 => input.name.to_owned(),
+        _ => (1..=parts).map(|part| format!("{part}-{} ", input.name)).collect(),
+    };
     let from = match input.name {
         "data.ndjson" => "--from ndjson",
         "data.txt" => "--from lines",
@@ -244,10 +255,13 @@ fn play_once(dice: &mut Dice) -> Result<Vec<String>, String> {
          --range-size {range_size} --timeout 100ms --stats stats -o out {} {} {}",
         input.flags,
         if resumes { "--resume" } else { "" },
-        if from_stdin { from } else { input.name },
+        if from_stdin { from } else { &names },
     );
     let faults = draw_faults(dice, does);
     let scene = Scene::new(&plugin_of(does), (input.name, &input.bytes))?;
+    if parts > 1 {
+        write_parts(&scene, &input, parts).map_err(|error| error.to_string())?;
+    }
     std::fs::write(scene.path("out"), "old").map_err(|error| error.to_string())?;
     let describe =
         |why: String| format!("{why}\n    {does:?}: {arguments}\n    faults: {faults:?}");
@@ -263,6 +277,7 @@ fn play_once(dice: &mut Dice) -> Result<Vec<String>, String> {
                 break;
             }
             None if !now.is_empty() => {}
+            Some(130) if now.contains("interrupt") => {}
             Some(1 | 2) if now.contains("fail=") && ended.said.contains("os error") => {}
             code => return Err(describe(format!("it ended with {code:?}: {}", ended.said))),
         }
@@ -277,14 +292,43 @@ fn play_once(dice: &mut Dice) -> Result<Vec<String>, String> {
     if scene.read("out") != input.output {
         return Err(describe("the output is another".into()));
     }
+    let failing = in_parts(&input, parts);
     let letters = scene.letters().map_err(&describe)?;
-    if letters != input.failing {
-        let why = format!("dead letters {letters:?}, failing {:?}", input.failing);
+    if letters != failing {
+        let why = format!("dead letters {letters:?}, failing {failing:?}");
         return Err(describe(why));
     }
     scene.check_account(input.records).map_err(&describe)?;
-    scene.check_rest(&[input.name, "out", "dead"]).map_err(&describe)?;
+    let wanted: Vec<&str> = names.split_whitespace().chain([input.name, "out", "dead"]).collect();
+    scene.check_rest(&wanted).map_err(&describe)?;
     Ok(scene.fired())
+}
+
+/// Records of each part but the last, which has the rest.
+fn part_length(input: &Input, parts: usize) -> usize {
+    input.records as usize / parts
+}
+
+/// Writes the lines of an input to several files.
+fn write_parts(scene: &Scene, input: &Input, parts: usize) -> std::io::Result<()> {
+    let lines: Vec<&[u8]> = input.bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let length = part_length(input, parts);
+    for part in 1..=parts {
+        let end = if part == parts { lines.len() } else { part * length };
+        let name = format!("{part}-{}", input.name);
+        std::fs::write(scene.path(&name), lines[(part - 1) * length..end].concat())?;
+    }
+    Ok(())
+}
+
+/// The numbers of the records that fail, in their parts.
+fn in_parts(input: &Input, parts: usize) -> Vec<u64> {
+    let length = part_length(input, parts) as u64;
+    let number = |number: &u64| {
+        let part = ((number - 1) / length).min(parts as u64 - 1);
+        number - part * length
+    };
+    input.failing.iter().map(number).collect()
 }
 
 /// Faults for the first few runs.
@@ -298,13 +342,15 @@ fn draw_faults(dice: &mut Dice, does: Does) -> Vec<String> {
         for _ in 0..3 + dice.below(4) {
             let point = dice.one_of(&points);
             let in_supervisor = point.name.starts_with("supervisor/");
-            let kinds: Vec<&str> = ["Kill", "Kill", "Delay", "Delay", "Stop", "Fail", "Crash"]
-                .into_iter()
-                .filter(|kind| can(point, kind))
-                .collect();
+            let kinds: Vec<&str> =
+                ["Kill", "Kill", "Delay", "Delay", "Stop", "Interrupt", "Fail", "Crash"]
+                    .into_iter()
+                    .filter(|kind| can(point, kind))
+                    .collect();
             let action = match *dice.one_of(&kinds) {
                 "Kill" => "kill".to_owned(),
                 "Stop" => "stop".to_owned(),
+                "Interrupt" => "interrupt".to_owned(),
                 "Delay" => format!("delay={}", 1 + dice.below(40)),
                 "Fail" => format!("fail={}", dice.one_of(&[28, 5])),
                 _ => "crash".to_owned(),
