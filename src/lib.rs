@@ -69,5 +69,5 @@ pub use roles::init;
 pub use sandbox::{Finding, Layer, Layers, Sandbox, doctor};
 pub use stop::Stop;
 pub use supervisor::{ExplainedInput, ExplainedPlugin, Explanation, JobFailed, explain, run};
-pub use text::printable;
+pub use text::{grouped, printable};
 pub use worker_handle::Exit;

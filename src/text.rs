@@ -1,5 +1,12 @@
 //! Making words of others fit to be shown: what a plugin or its author wrote may
-//! hold control characters, which a terminal would obey.
+//! hold control characters, which a terminal would obey. And numbers.
+
+use crate::error::Grouped;
+
+/// A number with its digits in groups of three, as people read it.
+pub fn grouped(number: u64) -> String {
+    Grouped(number).to_string()
+}
 
 /// `text` with control characters and invisible direction marks escaped, so that a
 /// terminal that shows it does not obey it.

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use host::{
-    Account, Error, Event, Job, JobFailed, Layers, OnError, Output, RecordFailure, printable,
+    Account, Error, Event, Job, JobFailed, Layers, OnError, Output, RecordFailure, grouped,
+    printable,
 };
 
 use super::{Looks, PluginLog};
@@ -28,7 +29,7 @@ pub fn refuse(error: &Error) -> ExitCode {
 
 fn count(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{plural}")
+    format!("{} {what}{plural}", grouped(number))
 }
 
 /// Says something that is neither good nor bad.
@@ -80,7 +81,8 @@ impl Reporter {
                 }
             }
             Event::Resumed { input, offset, records } if !self.looks.quiet => note(&format!(
-                "going on at byte {offset} of {} ({} are done)",
+                "going on at byte {} of {} ({} are done)",
+                grouped(*offset),
                 printable(input),
                 count(*records, "record")
             )),
@@ -194,6 +196,7 @@ impl Reporter {
         if let (Some((input, offset)), false) = (&failed.at, is_placed(&failed.error))
             && failed.account.read() > 0
         {
+            let offset = grouped(*offset);
             eprintln!("  everything before byte {offset} of {} is done", printable(input));
         }
         if let Some(partial) = &failed.partial {

@@ -217,7 +217,7 @@ fn a_flood_of_log_lines_is_cut_and_costs_no_record() {
           (br_if $again (local.get $length)))";
     let plugin = wat::where_marked_with(wat::LOG, "", flood);
     let ran = Scene::new().host(&plugin).stdin("1 \"!\" 2 \"!\"").run();
-    ran.exits(0).writes("1\n\"!\"\n2\n\"!\"\n").says("the plugin logged 20000 line");
+    ran.exits(0).writes("1\n\"!\"\n2\n\"!\"\n").says("the plugin logged 20,000 line");
 }
 
 #[test]
