@@ -28,8 +28,9 @@ pub(crate) const TEXT_BYTES: usize = 64 << 10;
 pub(crate) const MAX_TEXT: usize = 4096;
 /// The longest backtrace of a plugin, in bytes.
 pub(crate) const MAX_BACKTRACE: usize = 2048;
-/// The largest piece of a state that passes a slot at once, in bytes.
-pub(crate) const MAX_PIECE: usize = 1 << 20;
+/// The largest piece of a state that passes a slot at once, in bytes. (Tests with faults have
+/// small states, which are to come in pieces as well.)
+pub(crate) const MAX_PIECE: usize = if cfg!(feature = "faults") { 256 } else { 1 << 20 };
 /// What the lines that one record logs may take of the text area, in bytes.
 pub(crate) const MAX_LOG_OF_RECORD: usize = 16 << 10;
 /// A record is begun only if this much of the text area is free, so that what it

@@ -47,7 +47,9 @@ impl Scene {
     /// Runs the program with these faults. `stdin` is a file to read, if it reads one.
     pub fn run(&self, arguments: &str, faults: &str, stdin: Option<&str>) -> Result<Ended, String> {
         let said = fs::File::create(self.path("said")).map_err(text)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+        // Shells have what goes on behind them ignore this signal.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_host")]);
         command.current_dir(self.directory.path()).args(["--plugin", "plugin.wat"]);
         command.args(arguments.split_whitespace()).env("HOST_FAULTS", faults);
         command.env("HOST_FAULTS_LOG", self.path("log")).env("TMPDIR", self.path("tmp"));

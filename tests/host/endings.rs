@@ -66,7 +66,7 @@ fn a_signal_commits_what_is_done_and_says_how_to_go_on() {
         std::fs::create_dir(scene.path("tmp")).unwrap();
         let arguments = "--timeout 1h --range-size 40 --workers 2 -o out.ndjson data.ndjson";
         let host = scene.host(&wat::loops()).args(arguments);
-        let mut child = host.env("TMPDIR", scene.path("tmp")).start();
+        let mut child = host.env("TMPDIR", scene.path("tmp")).heeds_signals().start();
         let before = data.find("\"!\"").unwrap() as u64;
         // It gets as far as the record, and no further.
         let partial = scene.path("out.ndjson.partial");
@@ -93,7 +93,7 @@ fn a_signal_commits_what_is_done_and_says_how_to_go_on() {
 fn a_stream_that_waits_is_left_at_once_and_an_array_is_closed() {
     let scene = Scene::new();
     let host = scene.host(&wat::keeps_all()).stdin_pipe();
-    let mut child = host.start();
+    let mut child = host.heeds_signals().start();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"[1, 2,\n3,").unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -125,7 +125,7 @@ fn a_signal_before_anything_was_read_leaves_nothing() {
     let plugin = wat::filter_with("", &functions.repeat(1500), "(call $yes)");
     scene.file("data.ndjson", "1\n");
     let host = scene.host(&plugin).args("-o out.ndjson data.ndjson");
-    let mut child = host.env("TMPDIR", scene.path("tmp")).start();
+    let mut child = host.env("TMPDIR", scene.path("tmp")).heeds_signals().start();
     let pid = child.id();
     until(&mut child, || !children(pid).is_empty());
     send(&child, Signal::INT);
@@ -141,7 +141,7 @@ fn a_signal_that_comes_twice_at_once_is_one() {
     let data = records(400, 300);
     scene.file("data.ndjson", &data);
     let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
-    let mut child = scene.host(&wat::loops()).args(arguments).start();
+    let mut child = scene.host(&wat::loops()).args(arguments).heeds_signals().start();
     let partial = scene.path("out.ndjson.partial");
     until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 500));
     send(&child, Signal::INT);
@@ -157,7 +157,7 @@ fn a_second_signal_ends_at_once() {
     scene.file("data.ndjson", records(10, 5));
     std::fs::create_dir(scene.path("tmp")).unwrap();
     let host = scene.host(&wat::loops()).args("--timeout 1h -o out.ndjson data.ndjson");
-    let mut child = host.env("TMPDIR", scene.path("tmp")).start();
+    let mut child = host.env("TMPDIR", scene.path("tmp")).heeds_signals().start();
     let pid = child.id();
     until(&mut child, || scene.path("out.ndjson.journal").exists() && !children(pid).is_empty());
     let workers = children(pid);
@@ -203,7 +203,7 @@ fn a_killed_run_leaves_no_process_and_no_half_written_file() {
     let scene = Scene::new();
     scene.file("data.ndjson", records(400, 300)).file("out.ndjson", "old");
     let arguments = "--timeout 1h --range-size 40 --workers 3 -o out.ndjson data.ndjson";
-    let mut child = scene.host(&wat::loops()).args(arguments).start();
+    let mut child = scene.host(&wat::loops()).args(arguments).heeds_signals().start();
     let pid = child.id();
     let partial = scene.path("out.ndjson.partial");
     until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 500));
@@ -226,7 +226,7 @@ fn a_file_that_is_cut_off_while_it_is_read_ends_the_job_where_it_ends() {
         scene.file("data.ndjson", &data).file("out.ndjson.partial", "");
         let host = scene.host(&wat::loops()).args("--timeout 500ms --range-size 100 --window 1KiB");
         let skip = "--on-error skip -o out.ndjson data.ndjson";
-        let mut child = host.args(arguments).args(skip).start();
+        let mut child = host.args(arguments).args(skip).heeds_signals().start();
         let partial = scene.path("out.ndjson.partial");
         until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 50));
         let cut = data.find("\n60\n").unwrap() + 1;
@@ -253,7 +253,7 @@ fn workers_that_die_for_no_reason_end_the_job_with_their_cause() {
     std::fs::create_dir(scene.path("tmp")).unwrap();
     let host = scene.host(&wat::loops()).args("--timeout 1h --workers 1 -o out.ndjson data.ndjson");
     scene.file("data.ndjson", records(10, 5));
-    let mut child = host.env("TMPDIR", scene.path("tmp")).start();
+    let mut child = host.env("TMPDIR", scene.path("tmp")).heeds_signals().start();
     let pid = child.id();
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
@@ -287,7 +287,8 @@ fn an_input_that_is_changed_while_it_is_read_fails_the_job() {
         scene.file("data.ndjson", &data).file("out.ndjson.partial", "");
         let arguments =
             "--timeout 1s --range-size 1KiB --on-error skip --max-errors 1 -o out.ndjson";
-        let mut child = scene.host(&wat::loops()).args(arguments).arg("data.ndjson").start();
+        let mut child =
+            scene.host(&wat::loops()).args(arguments).arg("data.ndjson").heeds_signals().start();
         let partial = scene.path("out.ndjson.partial");
         // All of it was read when a worker is at the record with a `!`.
         until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 1000));
@@ -325,7 +326,8 @@ fn a_reader_that_goes_away_ends_the_run_even_where_nothing_is_written() {
          (call $no)",
     );
     let scene = Scene::new();
-    let mut child = scene.host(&keeps_one).args("--from ndjson").stdin_pipe().start();
+    let mut child =
+        scene.host(&keeps_one).args("--from ndjson").stdin_pipe().heeds_signals().start();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"first!\n").unwrap();
     let mut line = String::new();
@@ -339,11 +341,24 @@ fn a_reader_that_goes_away_ends_the_run_even_where_nothing_is_written() {
 }
 
 #[test]
+fn head_ends_a_run_quietly() {
+    let scene = Scene::new();
+    scene.file("data.ndjson", records(200_000, 0)).file("plugin.wat", wat::keeps_all());
+    let script =
+        "\"$0\" --plugin plugin.wat data.ndjson 2> said | head -n 2; echo ${PIPESTATUS[0]}";
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_host")]).current_dir(scene.path(""));
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "1\n2\n0\n");
+    assert_eq!(scene.read("said"), b"");
+}
+
+#[test]
 fn two_runs_cannot_write_one_output() {
     let scene = Scene::new();
     scene.file("data.ndjson", records(50, 40));
     let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
-    let mut child = scene.host(&wat::loops()).args(arguments).start();
+    let mut child = scene.host(&wat::loops()).args(arguments).heeds_signals().start();
     let partial = scene.path("out.ndjson.partial");
     until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 50));
     let before = scene.read("out.ndjson.partial");
@@ -367,7 +382,7 @@ fn what_a_killed_run_leaves_in_the_temporary_directory_goes_with_the_next() {
     };
     let arguments = "--timeout 1h --range-size 40 -o out.ndjson data.ndjson";
     let partial = scene.path("out.ndjson.partial");
-    let mut child = host(arguments).start();
+    let mut child = host(arguments).heeds_signals().start();
     until(&mut child, || partial.metadata().is_ok_and(|found| found.len() > 50));
     child.kill().unwrap();
     child.wait().unwrap();
@@ -375,7 +390,7 @@ fn what_a_killed_run_leaves_in_the_temporary_directory_goes_with_the_next() {
     // Somebody else's, and one that lives.
     std::fs::create_dir(tmp.join("host-else")).unwrap();
     std::os::unix::fs::symlink(scene.path(""), tmp.join("host-link")).unwrap();
-    let mut living = host(arguments).start();
+    let mut living = host(arguments).heeds_signals().start();
     until(&mut living, || left_in(&tmp) == 4);
     let short = "--limit 1 data.ndjson";
     // It is too young.

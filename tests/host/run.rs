@@ -154,6 +154,21 @@ impl Host {
         self
     }
 
+    /// Signals that end a program do so, even where whoever runs the tests ignores them, as
+    /// shells have it for what goes on behind them.
+    pub fn heeds_signals(self) -> Host {
+        let Host { command, stdin } = self;
+        let mut heeding = Command::new("env");
+        heeding.arg("--default-signal=HUP,INT,TERM").arg(command.get_program());
+        heeding.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            heeding.env(name, value.unwrap_or_default());
+        }
+        heeding.current_dir(command.get_current_dir().unwrap_or(Path::new(".")));
+        heeding.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Host { command: heeding, stdin }
+    }
+
     /// Runs to the end. What was not sent elsewhere before is collected.
     #[track_caller]
     pub fn run(self) -> Ran {
