@@ -200,7 +200,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("compile-longer", |guard| send_long(guard, 200_000), Harmless).by(Who::FirstCompile),
     attack("compile-dies", |_| die(), Harmless).by(Who::FirstCompile),
     attack("compile-says-done", compile_says_done, Harmless).by(Who::FirstCompile),
-    attack("compile-is-silent", |_| silence(), Ends(2, "takes longer than"))
+    attack("compile-is-silent", |_| silence(), Harmless).by(Who::FirstCompile).waits(),
+    attack("compile-only-burns-time", |_| burn(), Ends(2, "takes longer than"))
         .by(Who::FirstCompile)
         .waits(),
     attack("compile-dies-every-time", |_| die(), Ends(1, "died 6 times")).by(Who::EveryCompile),
@@ -209,6 +210,13 @@ pub const ATTACKS: &[Attack] = &[
     attack("compile-garbage", |guard| compiled(guard, &[0x7f; 4096]), Ends(1, "cannot be started"))
         .by(Who::FirstCompile),
 ];
+
+/// Takes all the time that it gets, and says nothing.
+fn burn() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
+}
 
 /// Does nothing, for ever: what ends this process is the supervisor.
 fn silence() -> ! {
