@@ -148,6 +148,9 @@ pub enum Response {
 /// interest here.
 const FRAMINGS: [u8; 2] = [0, 4];
 
+/// `kind` of a `Failure`: the plugin returned an error.
+pub const REJECTED: u8 = 1;
+
 /// `what` of `Response::Fatal`: anything that is nobody else's fault.
 pub const INTERNAL: u8 = 6;
 
@@ -180,7 +183,25 @@ pub enum End {
     _Full,
     Yielded,
     _Suspect,
-    _Failed,
+    Failed,
+}
+
+/// What lies in a slot's text area, one after another.
+#[derive(Clone, Debug, Serialize)]
+pub enum Entry {
+    Failure(Failure),
+}
+
+/// A record that has failed.
+#[derive(Clone, Default, Debug, Serialize)]
+pub struct Failure {
+    pub before: u64,
+    pub offset: u64,
+    pub length: u64,
+    pub kind: u8,
+    pub plugin: Option<u8>,
+    pub text: String,
+    pub backtrace: String,
 }
 
 /// Bytes of a slot's output memory before the text area, and before the output.

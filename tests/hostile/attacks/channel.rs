@@ -24,8 +24,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
 use super::{Attack, By, Outcome, Who};
 use crate::wire::{
-    self, Done, End, Greeted, INTERNAL, Piece, Process, Request, Response, Wire, honest_answer,
-    packet, packet_with, write_output, write_progress, write_text,
+    self, Done, End, Entry, Failure, Greeted, INTERNAL, Piece, Process, REJECTED, Request,
+    Response, Wire, honest_answer, packet, packet_with, write_output, write_progress, write_text,
 };
 
 const HEADERS: &str = "it sent a packet with wrong headers";
@@ -180,6 +180,11 @@ pub const ATTACKS: &[Attack] = &[
         Replaced("it speaks of a state that there is not"),
     ),
     attack("rubbish-in-text", rubbish_in_text, Replaced("its text area holds no entries")),
+    attack(
+        "accuses-no-plugin",
+        accuses_no_plugin,
+        Replaced("it accuses a plugin that there is not"),
+    ),
     attack("writes-to-its-input", |guard| writes(guard, writes_to_its_input), Harmless),
     attack("resizes-its-slots", |guard| writes(guard, resizes_its_slots), Harmless),
     attack("writes-to-the-code-of-all", |guard| writes(guard, writes_to_the_code), Harmless),
@@ -498,6 +503,21 @@ fn rubbish_in_text(guard: &str) -> Result<()> {
     // A failure that begins with a number of more than 64 bits.
     write_text(process.slot, &[0, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255])?;
     let done = Done { text_bytes: 12, ..honest_answer(&process)? };
+    greeted.wire.say(&Response::Done(done))?;
+    silence()
+}
+
+/// Says that a plugin that the job has not has rejected the first record.
+fn accuses_no_plugin(guard: &str) -> Result<()> {
+    let (greeted, process) = range(guard)?;
+    let stop = process.start + 1;
+    let (offset, length, kind, plugin) = (process.start, 1, REJECTED, Some(200));
+    let failure = Failure { offset, length, kind, plugin, ..Failure::default() };
+    let text = postcard::to_stdvec(&Entry::Failure(failure))?;
+    write_text(process.slot, &text)?;
+    let Process { nonce, .. } = process;
+    let text_bytes = u32::try_from(text.len())?;
+    let done = Done { nonce, stop, failed: 1, text_bytes, end: End::Failed, ..NOTHING };
     greeted.wire.say(&Response::Done(done))?;
     silence()
 }
