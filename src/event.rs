@@ -1,6 +1,10 @@
 //! What a running job tells whoever runs it, as Node's `cluster` does: workers come
 //! online, send messages and exit.
 
+use std::path::Path;
+use std::time::Duration;
+
+use crate::compile::Origin;
 use crate::error::RecordFailure;
 use crate::range::Range;
 use crate::sandbox::Layers;
@@ -10,6 +14,15 @@ use crate::worker_handle::Exit;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// A plugin is compiled, so that workers can load it.
+    Ready {
+        /// Its file.
+        plugin: &'a Path,
+        /// Where the compiled plugin is from.
+        origin: Origin,
+        /// How long it took to get it.
+        took: Duration,
+    },
     /// A worker has loaded the plugin and gets ranges from now on.
     Online {
         /// The worker's place, from 0; a replacement takes the place over.

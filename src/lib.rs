@@ -56,12 +56,13 @@ mod worker;
 mod worker_handle;
 
 pub use account::{Account, WorkerAccount};
+pub use compile::{CacheUse, Origin, default_cache, look_into_cache};
 pub use error::{Error, FailureKind, RecordFailure};
 pub use event::Event;
 pub use input::{From, Only};
 pub use job::{
-    Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order, Output,
-    Resume, ResumeVerify, To, default_workers,
+    Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order,
+    Output, Resume, ResumeVerify, To, default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;

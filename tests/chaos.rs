@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use host::{Account, Event, Exit, Job, JobBuilder, Order, Output};
+use host::{Account, Cache, Event, Exit, Job, JobBuilder, Order, Output};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open, pidfd_send_signal, wait};
 
 const WORKERS: usize = 3;
@@ -409,6 +409,7 @@ impl Field {
             // One that is killed leaves its directory for sockets behind.
             .env_remove("XDG_RUNTIME_DIR")
             .env("TMPDIR", self.directory.path())
+            .env("XDG_CACHE_HOME", self.directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -419,6 +420,7 @@ impl Field {
         Job::builder(plugin())
             .workers(WORKERS)
             .range_size(RANGE)
+            .cache(Cache::Off)
             .output(Output::Path(output.to_owned()))
     }
 

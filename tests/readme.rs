@@ -32,6 +32,7 @@ fn the_shell_examples_run() {
             .args(["-euo", "pipefail", "-c", &example])
             .current_dir(directory.path())
             .env("PATH", &path)
+            .env("XDG_CACHE_HOME", directory.path())
             .output()
             .unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
@@ -47,6 +48,7 @@ fn the_account_is_as_shown() {
     let output = Command::new(env!("CARGO_BIN_EXE_host"))
         .args(["--plugin", "plugins/filter/filter.wasm", "--workers", "2", "data/events.ndjson"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .output()
         .unwrap();
     let shown = blocks("text").into_iter().find(|block| block.starts_with("host:")).unwrap();

@@ -197,6 +197,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',', help_heading = "Sandbox")]
     pub sandbox_require: Vec<Layer>,
 
+    /// Where compiled plugins are kept for the next run: a directory that nobody else can
+    /// write to, or `off` [default: $XDG_CACHE_HOME/host or ~/.cache/host, if it can be had]
+    #[arg(long, value_name = "DIR|off", help_heading = "Sandbox")]
+    pub cache: Option<PathBuf>,
+
     /// Process only the first N records of all inputs together
     #[arg(long, value_name = "N", conflicts_with = "only", help_heading = "Looking")]
     pub limit: Option<u64>,

@@ -1,16 +1,20 @@
-//! `host doctor`: what the sandbox can be on this machine, layer by layer.
+//! `host doctor`: what the sandbox can be on this machine, layer by layer, and where
+//! compiled plugins are kept.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use host::{Finding, default_workers, printable};
+use std::path::PathBuf;
+
+use bytesize::ByteSize;
+use host::{CacheUse, Finding, default_cache, default_workers, look_into_cache, printable};
 use serde_json::json;
 
 use super::report;
 
 /// Tells layer by layer what the sandbox can be on this machine, what a run would use,
-/// why a layer cannot be had, and what to change
+/// why a layer cannot be had, and what to change; and where compiled plugins are kept
 #[derive(Debug, Parser)]
 #[command(name = "host doctor")]
 struct Arguments {
@@ -30,11 +34,22 @@ pub fn run() -> ExitCode {
         Ok(findings) => findings,
         Err(error) => return report::refuse(&error),
     };
-    let text = if arguments.json { as_json(&findings) } else { as_text(&findings) };
+    let cache = default_cache().map(|path| Looked { used: look_into_cache(&path), path });
+    let text = match arguments.json {
+        true => as_json(&findings, cache.as_ref()),
+        false => as_text(&findings, cache.as_ref()),
+    };
     // Nobody may be left to read it.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let refused = findings.iter().any(|finding| finding.demanded && finding.trouble.is_some());
     ExitCode::from(if refused { 3 } else { 0 })
+}
+
+/// The cache of compiled plugins that runs use by default.
+struct Looked {
+    path: PathBuf,
+    /// What is in it, or why it cannot be used.
+    used: Result<CacheUse, String>,
 }
 
 fn modes(findings: &[Finding]) -> (&'static str, &'static str) {
@@ -49,7 +64,7 @@ fn modes(findings: &[Finding]) -> (&'static str, &'static str) {
     (auto, if lacks(false) { "refuses to run" } else { "runs" })
 }
 
-fn as_text(findings: &[Finding]) -> String {
+fn as_text(findings: &[Finding], cache: Option<&Looked>) -> String {
     let mut text = String::from("The sandbox around workers on this machine:\n\n");
     for finding in findings {
         let demanded = if finding.demanded { " (always demanded)" } else { "" };
@@ -65,10 +80,26 @@ fn as_text(findings: &[Finding]) -> String {
     }
     let (auto, strict) = modes(findings);
     text += &format!("\n  --sandbox=auto {auto}; --sandbox=strict {strict}\n");
-    text + &format!("  workers by default: {}\n", default_workers())
+    text += &format!("  workers by default: {}\n", default_workers());
+    let (place, use_or_trouble) = match cache {
+        None => ("nowhere".into(), "there is neither XDG_CACHE_HOME nor HOME".into()),
+        Some(Looked { path, used }) => {
+            let place = printable(&path.display().to_string());
+            let words = match used {
+                Ok(CacheUse { entries, bytes, max_bytes }) => format!(
+                    "{entries} of them, {} of {} at most",
+                    ByteSize(*bytes).display(),
+                    ByteSize(*max_bytes).display()
+                ),
+                Err(why) => format!("NO: {}", printable(why)),
+            };
+            (place, words)
+        }
+    };
+    text + &format!("\nCompiled plugins are kept (--cache) in {place}\n  {use_or_trouble}\n")
 }
 
-fn as_json(findings: &[Finding]) -> String {
+fn as_json(findings: &[Finding], cache: Option<&Looked>) -> String {
     let layers: Vec<_> = findings
         .iter()
         .map(|finding| {
@@ -83,8 +114,19 @@ fn as_json(findings: &[Finding]) -> String {
         })
         .collect();
     let (auto, strict) = modes(findings);
+    let cache = cache.map(|Looked { path, used }| {
+        let found = used.as_ref().ok();
+        json!({
+            "path": path.to_string_lossy(),
+            "entries": found.map(|found| found.entries),
+            "bytes": found.map(|found| found.bytes),
+            "max_bytes": found.map(|found| found.max_bytes),
+            "trouble": used.as_ref().err(),
+        })
+    });
     let all = json!({
         "layers": layers, "auto": auto, "strict": strict, "workers": default_workers(),
+        "cache": cache,
     });
     format!("{all:#}\n")
 }

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host::{
-    Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order, Output,
-    Resume, ResumeVerify, Sandbox, To,
+    Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
+    Output, Resume, ResumeVerify, Sandbox, To,
 };
 
 use arguments::{
@@ -275,6 +275,11 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             let text = "--sandbox=off and --sandbox-require contradict each other";
             return Err(Error::Usage(text.into()));
         }
+    });
+    builder = builder.cache(match arguments.cache {
+        None => Cache::Default,
+        Some(word) if word.as_os_str() == "off" => Cache::Off,
+        Some(path) => Cache::At(path),
     });
     let plugin_log = match arguments.plugin_log {
         None if arguments.only.is_some() => PluginLog::Stderr,

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use host::{
-    Account, Error, Event, Job, JobFailed, Layers, OnError, Output, RecordFailure, grouped,
+    Account, Error, Event, Job, JobFailed, Layers, OnError, Origin, Output, RecordFailure, grouped,
     printable,
 };
 
@@ -66,6 +66,14 @@ impl Reporter {
     /// Tells what happened, as far as it is wanted.
     pub fn event(&mut self, event: &Event<'_>) {
         match event {
+            Event::Ready { plugin, origin, took } if self.looks.verbose => {
+                let how = match origin {
+                    Origin::Compiled => "compiled",
+                    Origin::Cache => "taken from the cache",
+                };
+                let (name, took) = (printable(&plugin.display().to_string()), took.as_millis());
+                eprintln!("the plugin {name} was {how} ({took} ms)");
+            }
             Event::Online { worker, pid, layers } => self.online(*worker, *pid, *layers),
             Event::Exit { worker, pid, exit, violation, last_words } => {
                 if let Some(violation) = violation {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Columns, FirstRow, Fsync, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS,
+    Cache, Columns, FirstRow, Fsync, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS,
     MAX_RETRIES, MaxErrors, OnError, Order, Output, Plugin, Resume, ResumeVerify, To, Wanted,
 };
 use crate::error::Error;
@@ -232,6 +232,13 @@ impl JobBuilder {
     /// has to allow, and all others that this one does.
     pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
         self.job.sandbox = sandbox;
+        self
+    }
+
+    /// Where compiled plugins are kept for the next run; default: where the user's caches
+    /// are, if there is such a place.
+    pub fn cache(mut self, cache: Cache) -> Self {
+        self.job.cache = cache;
         self
     }
 

@@ -167,6 +167,17 @@ pub enum Fsync {
     Range,
 }
 
+/// Where compiled plugins are kept for the next run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Cache {
+    /// In `$XDG_CACHE_HOME/host` or `~/.cache/host`, if that can be had.
+    Default,
+    /// In this directory, which nobody else may be able to write to.
+    At(PathBuf),
+    /// Nowhere: they are compiled each time.
+    Off,
+}
+
 /// For how long an instance of a plugin lives.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Isolation {
@@ -287,6 +298,7 @@ pub struct Job {
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
     pub(crate) sandbox: Sandbox,
+    pub(crate) cache: Cache,
     pub(crate) inputs_are: InputsAre,
     pub(crate) wanted: Wanted,
 }
@@ -328,6 +340,7 @@ impl Job {
                     max_data: 1 << 30,
                 },
                 sandbox: Sandbox::Auto { require: Layers::NONE },
+                cache: Cache::Default,
                 inputs_are: InputsAre::Records,
                 wanted: Wanted::Records,
             },

@@ -13,6 +13,7 @@ mod imports;
 mod made;
 mod operation;
 
+use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
 
 use wasmtime::{Config, Trap, WasmBacktraceDetails};
@@ -144,12 +145,27 @@ impl Loaded {
 /// The engine of workers and compile workers: both must use the same settings, or
 /// what one compiles the other refuses to load.
 pub(crate) fn engine() -> wasmtime::Result<Engine> {
+    Engine::new(&settings())
+}
+
+fn settings() -> Config {
     let mut config = Config::new();
     // A plugin's answers must not depend on the processor's choice of NaN bits.
     config.cranelift_nan_canonicalization(true);
     // Debug information goes into what is compiled, so that a backtrace can name lines.
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
-    Engine::new(&config)
+    config
+}
+
+/// Hashes what decides whether a compiled plugin can be loaded: wasmtime's version, the
+/// settings of [`engine`], the processor.
+pub(crate) fn hash_settings(hasher: &mut impl Hasher) -> wasmtime::Result<()> {
+    let mut config = settings();
+    // The only difference: this engine takes over no signals, because the process that asks
+    // runs no plugin.
+    config.signals_based_traps(false);
+    Engine::new(&config)?.precompile_compatibility_hash().hash(hasher);
+    Ok(())
 }
 
 /// A state that a plugin has given, if it is not too large.

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select, unbounded};
 
 use crate::account::Account;
-use crate::compile::{self, Artifact};
+use crate::compile::{self, Artifact, Cache};
 use crate::error::Error;
 use crate::event::Event;
 use crate::input::{self, Cut, CutRules, Cutter, Inputs, Named, Source};
@@ -124,6 +124,9 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let directory = SocketDirectory::new()?;
     job.stop.knows(directory.path());
     let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory)?;
+    for (plugin, Artifact { origin, took, .. }) in job.plugins().zip(&artifacts) {
+        events(Event::Ready { plugin, origin: *origin, took: *took });
+    }
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
     let written = match resume::open(job, &inputs, plan.results, (&artifacts, &data))? {
@@ -187,7 +190,8 @@ struct Prepared {
 impl Prepared {
     /// Has the plugins compiled, and sees whether everything goes together.
     fn new(job: &Job, inputs: &Inputs, directory: &SocketDirectory) -> Result<Prepared, Error> {
-        let artifacts = compile::prepare_all(job, directory)?;
+        let cache = Cache::open(&job.cache)?;
+        let artifacts = compile::prepare_all(job, directory, cache.as_ref())?;
         plan::check_operations(job, &artifacts)?;
         let formats = Formats::new(job, inputs, plan::results(&artifacts))?;
         let plan = Plan::new(job, inputs, &artifacts, &formats);

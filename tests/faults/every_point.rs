@@ -143,6 +143,7 @@ fn run(
     let mut runs = 0;
     let mut attempt = || -> Result<usize, String> {
         let scene = Scene::new(plugin, ("data.ndjson", input))?;
+        let scene = scene.caching(point_name.ends_with("-artifact"));
         std::fs::write(scene.path("out"), "old").map_err(|error| error.to_string())?;
         loop {
             runs += 1;

@@ -259,6 +259,7 @@ fn play_once(dice: &mut Dice) -> Result<Vec<String>, String> {
     );
     let faults = draw_faults(dice, does);
     let scene = Scene::new(&plugin_of(does), (input.name, &input.bytes))?;
+    let scene = scene.caching(faults.iter().any(|plan| plan.contains("-artifact")));
     if parts > 1 {
         write_parts(&scene, &input, parts).map_err(|error| error.to_string())?;
     }

@@ -15,6 +15,8 @@ const HANGS: Duration = Duration::from_secs(120);
 /// A directory with a plugin and an input.
 pub struct Scene {
     directory: TempDir,
+    /// What `--cache` is.
+    cache: &'static str,
 }
 
 /// How a run ended.
@@ -32,7 +34,13 @@ impl Scene {
         fs::write(directory.path().join(input.0), input.1).map_err(text)?;
         fs::write(directory.path().join("log"), "").map_err(text)?;
         fs::create_dir(directory.path().join("tmp")).map_err(text)?;
-        Ok(Scene { directory })
+        // So that every run compiles.
+        Ok(Scene { directory, cache: "off" })
+    }
+
+    /// The same with a cache for compiled plugins, if that is wanted.
+    pub fn caching(self, wanted: bool) -> Scene {
+        Scene { cache: if wanted { "cache" } else { "off" }, ..self }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -51,6 +59,7 @@ impl Scene {
         let mut command = Command::new("env");
         command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_host")]);
         command.current_dir(self.directory.path()).args(["--plugin", "plugin.wat"]);
+        command.args(["--cache", self.cache]);
         command.args(arguments.split_whitespace()).env("HOST_FAULTS", faults);
         command.env("HOST_FAULTS_LOG", self.path("log")).env("TMPDIR", self.path("tmp"));
         command.env_remove("XDG_RUNTIME_DIR").stdout(Stdio::null()).stderr(said);
@@ -114,7 +123,7 @@ impl Scene {
     pub fn check_rest(&self, wanted: &[&str]) -> Result<(), String> {
         let entries = fs::read_dir(self.directory.path()).map_err(text)?;
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let known = ["plugin.wat", "log", "said", "stats", "tmp"];
+        let known = ["plugin.wat", "log", "said", "stats", "tmp", "cache"];
         let other: Vec<String> = names
             .filter(|name| !known.contains(&name.as_str()) && !wanted.contains(&name.as_str()))
             .collect();

@@ -23,6 +23,7 @@ fn run_full(scene: &Scene, output: &str, flags: &str) -> Option<()> {
     );
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).current_dir(scene.path(""));
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     let ran = command.env("HOST", env!("CARGO_BIN_EXE_host")).output().ok()?;
     match ran.status.code() {
         Some(0) => Some(()),

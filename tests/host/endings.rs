@@ -183,7 +183,7 @@ fn what_is_ignored_stays_ignored() {
     scene.file("plugin.wat", wat::keeps_all());
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_host")]);
-    command.args(["--plugin", "plugin.wat"]).current_dir(scene.path(""));
+    command.args(["--plugin", "plugin.wat", "--cache", "off"]).current_dir(scene.path(""));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
@@ -344,8 +344,7 @@ fn a_reader_that_goes_away_ends_the_run_even_where_nothing_is_written() {
 fn head_ends_a_run_quietly() {
     let scene = Scene::new();
     scene.file("data.ndjson", records(200_000, 0)).file("plugin.wat", wat::keeps_all());
-    let script =
-        "\"$0\" --plugin plugin.wat data.ndjson 2> said | head -n 2; echo ${PIPESTATUS[0]}";
+    let script = "\"$0\" --plugin plugin.wat --cache off data.ndjson 2> said | head -n 2; echo ${PIPESTATUS[0]}";
     let mut command = std::process::Command::new("bash");
     command.args(["-c", script, env!("CARGO_BIN_EXE_host")]).current_dir(scene.path(""));
     let output = command.output().unwrap();

@@ -9,6 +9,7 @@
 
 mod account;
 mod batch;
+mod cache;
 mod cli;
 mod compression;
 mod conversions;

@@ -73,6 +73,7 @@ impl Scene {
         let program = command.get_program().to_owned();
         command = Command::new("sh");
         command.current_dir(self.directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\"")).arg(program);
         Host { command, stdin }.args("--plugin plugin.wat")
     }
@@ -86,6 +87,8 @@ impl Scene {
     pub fn host_in(&self, directory: &Path) -> Host {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
         command.current_dir(directory).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // One for all tests, which use it side by side, and not that of whoever runs them.
+        command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
         Host { command, stdin: Stdin::Nothing }
     }
 }
@@ -141,6 +144,11 @@ impl Host {
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Host {
         self.command.env(name, value);
+        self
+    }
+
+    pub fn env_remove(mut self, name: &str) -> Host {
+        self.command.env_remove(name);
         self
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use host::{Event, From, Job, MaxErrors, OnError, Output, Sandbox};
+use host::{Cache, Event, From, Job, MaxErrors, OnError, Output, Sandbox};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, wait};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,7 @@ pub fn main(arguments: &[&str]) -> ExitCode {
         .workers(2)
         .range_size(16 << 10)
         .memory(MEMORY)
+        .cache(Cache::Off)
         .param("name", "value");
     let job = match &attack {
         Some(attack) => job.timeout(Duration::from_millis(attack.timeout)),

@@ -12,6 +12,8 @@ use outer::{Call, Outer};
 /// The program, about to start where the plugins and the data lie.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+    // Without a cache: each run has a compile worker.
+    command.env_remove("HOME").env_remove("XDG_CACHE_HOME");
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     command
 }

@@ -1,31 +1,37 @@
-//! Compiling the plugin, once for all workers, in a process of its own: the
-//! supervisor never parses WebAssembly. Both sides are here: what the supervisor
-//! asks ([`prepare_all`]) and what the compile worker does ([`serve`]).
+//! Compiling the plugins, each once for all workers, in processes of their own: the
+//! supervisor never parses WebAssembly. Here is what the supervisor asks
+//! ([`prepare_all`]); what a compile worker does is in [`worker`], and where its work is
+//! kept for the next time in [`cache`].
+
+mod cache;
+mod plugin_file;
+mod worker;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::hash::RandomState;
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 
-use crate::descriptors;
 use crate::error::Error;
 use crate::fault;
-use crate::ipc::{self, Heard, SocketDirectory};
+use crate::ipc::{Heard, SocketDirectory};
 use crate::job::Job;
-use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response, cut_text};
+use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response};
 use crate::roles::Role;
-use crate::runtime::{self, Checked};
-use crate::sandbox::{self, Locked, Policy};
+use crate::sandbox::{self, Locked};
 use crate::slots;
 use crate::text::printable;
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
+
+pub(crate) use cache::Cache;
+use cache::Key;
+pub use cache::{CacheUse, default_path as default_cache, look as look_into_cache};
+use plugin_file::PluginFile;
+pub(crate) use worker::serve;
 
 /// How often a compile worker that was killed is started again.
 const RESTARTS: usize = 5;
@@ -38,8 +44,6 @@ const STARVED: u32 = 10;
 const LOOK: Duration = Duration::from_millis(50);
 /// Data that a compile worker may have, in bytes: large components take a third of it.
 const MEMORY: u64 = 4 << 30;
-/// The largest plugin, in bytes.
-const MAX_PLUGIN: u64 = 256 << 20;
 /// The longest report that is shown, in bytes.
 const MAX_REPORT: usize = 16 << 10;
 
@@ -53,6 +57,18 @@ pub(crate) struct Artifact {
     /// BLAKE3 of the plugin's file.
     pub hash: String,
     pub file: OwnedFd,
+    pub origin: Origin,
+    /// How long it took to get it.
+    pub took: Duration,
+}
+
+/// Where a compiled plugin is from.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// It was compiled just now.
+    Compiled,
+    /// An earlier run has compiled it.
+    Cache,
 }
 
 impl Artifact {
@@ -64,11 +80,16 @@ impl Artifact {
     }
 }
 
-/// Has a job's plugins checked and compiled, side by side, each file once.
+/// Has a job's plugins checked and compiled, side by side, each file once, except for
+/// those that are in the cache.
 ///
 /// # Errors
 /// Those of [`prepare`], for the first plugin that has one.
-pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<Artifact>, Error> {
+pub(crate) fn prepare_all(
+    job: &Job,
+    directory: &SocketDirectory,
+    cache: Option<&Cache>,
+) -> Result<Vec<Artifact>, Error> {
     let paths: Vec<&Path> = job.plugins().collect();
     // Where the file of each is named first.
     let first = |path: &&Path| paths.iter().position(|other| other == path);
@@ -78,7 +99,7 @@ pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<
         let mut threads = BTreeMap::new();
         for place in &firsts {
             let (path, number) = (paths[*place], *place as u64);
-            let compile = move || prepare(path, number, job, directory);
+            let compile = move || prepare(path, number, job, directory, cache);
             threads.entry(*place).or_insert_with(|| scope.spawn(compile));
         }
         let panicked = |_| Err(Error::Workers("the thread of a compile worker panicked".into()));
@@ -90,7 +111,8 @@ pub(crate) fn prepare_all(job: &Job, directory: &SocketDirectory) -> Result<Vec<
     firsts.iter().map(|place| made[place].again()).collect()
 }
 
-/// Has a plugin checked and compiled; `number` is its place among the job's plugins.
+/// Finds a plugin in the cache, or has it checked and compiled; `number` is its place among
+/// the job's plugins.
 ///
 /// # Errors
 /// [`Error::Plugin`] in words for its author; [`Error::Workers`] if the compile
@@ -100,25 +122,32 @@ fn prepare(
     number: u64,
     job: &Job,
     directory: &SocketDirectory,
+    cache: Option<&Cache>,
 ) -> Result<Artifact, Error> {
     let unusable = |why: String| Error::Plugin { path: path.to_owned(), why };
-    // Opening a pipe would wait for its writer.
-    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(unusable("it is not a file".into()));
+    let began = Instant::now();
+    let plugin = PluginFile::read(path).map_err(unusable)?;
+    let had = |artifact| {
+        let hash = plugin.hash.to_hex().to_string();
+        Artifact { hash, took: began.elapsed(), ..artifact }
+    };
+    let key = cache.map(|_| Key::new(&plugin)).transpose()?;
+    if let (Some(cache), Some(key)) = (cache, &key)
+        && let Some(found) = cache.find(key)
+    {
+        return Ok(had(found));
     }
-    let file = File::open(path).map_err(|error| unusable(error.to_string()))?;
-    if metadata.len() > MAX_PLUGIN {
-        return Err(unusable(format!("it is larger than {} MiB", MAX_PLUGIN >> 20)));
-    }
-    let mut hasher = blake3::Hasher::new();
-    let hashed = file.try_clone().and_then(|file| Ok(hasher.update_reader(file)?.finalize()));
-    let hash = hashed.map_err(|error| unusable(error.to_string()))?.to_hex().to_string();
     let mut last = String::new();
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
-        match compile_once(&file, metadata.len(), number, job, directory)? {
-            Attempt::Compiled(artifact) => return Ok(Artifact { hash, ..artifact }),
+        match compile_once(&plugin, number, job, directory)? {
+            Attempt::Compiled(artifact) => {
+                let artifact = had(artifact);
+                if let (Some(cache), Some(key)) = (cache, &key) {
+                    cache.keep(key, &artifact);
+                }
+                return Ok(artifact);
+            }
             Attempt::Refused(why) => return Err(unusable(why)),
             Attempt::Died(how) => last = how,
         }
@@ -136,22 +165,19 @@ enum Attempt {
 }
 
 fn compile_once(
-    file: &File,
-    length: u64,
+    plugin: &PluginFile,
     number: u64,
     job: &Job,
     directory: &SocketDirectory,
 ) -> Result<Attempt, Error> {
     let sandbox = job.sandbox.plan();
     let system = |error| Error::system("hand the plugin to its compile worker", error);
-    let plugin = file.try_clone().map_err(system)?;
+    let length = plugin.length;
+    let plugin = plugin.memory.try_clone().map_err(system)?;
     let artifact = slots::handover("artifact").map_err(system)?;
     let report = slots::handover("report").map_err(system)?;
-    let files = vec![
-        plugin.into(),
-        artifact.try_clone().map_err(system)?,
-        report.try_clone().map_err(system)?,
-    ];
+    let files =
+        vec![plugin, artifact.try_clone().map_err(system)?, report.try_clone().map_err(system)?];
     let (events, heard) = unbounded();
     let mut worker = WorkerHandle::spawn(Role::Compile, directory, number, files, move |heard| {
         // The receiver is gone when the worker is no longer wanted.
@@ -252,7 +278,8 @@ fn sealed(worker: WorkerHandle, file: OwnedFd, compiled: Compiled) -> Result<Art
         return Err(Error::Workers("the compile worker left less than it said".into()));
     }
     let Compiled { abi, operation, artifact: length } = compiled;
-    Ok(Artifact { abi, operation, length, hash: String::new(), file })
+    let (hash, took) = (String::new(), Duration::ZERO);
+    Ok(Artifact { abi, operation, length, hash, file, origin: Origin::Compiled, took })
 }
 
 /// The compile worker's words about a plugin, made fit to be shown.
@@ -260,61 +287,4 @@ fn read_report(report: OwnedFd) -> String {
     let mut bytes = vec![0; MAX_REPORT];
     let read = File::from(report).read_at(&mut bytes, 0).unwrap_or(0);
     printable(&String::from_utf8_lossy(&bytes[..read]))
-}
-
-/// The compile worker: greet, lock itself, compile, answer, end.
-pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
-    let plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
-    let artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
-    let report = File::from(descriptors::take(descriptors::compile::REPORT)?);
-    let (ends, first) = ipc::greet(guard)?;
-    let Request::Prepare { sandbox, memory, .. } = first else {
-        anyhow::bail!("the first request was no `Prepare`");
-    };
-    // What these need of the system they can get only now.
-    let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-    std::hint::black_box(RandomState::new());
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {
-        Ok(layers) => ends.responses.send(Response::Locked { layers })?,
-        Err(missing) => {
-            let refused = Response::fatal(Fatal::Sandbox, &missing.to_string());
-            return Ok(ends.responses.send(refused)?);
-        }
-    }
-    let Request::Compile { length } = ends.requests.recv()? else {
-        anyhow::bail!("a compile worker only compiles");
-    };
-    // With its number of threads known it need not ask the system for it.
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-    fault::pass("before-compiling");
-    let made = compile(&engine, &plugin, length, artifact, report);
-    fault::pass("after-compiling");
-    let failed = |error| Response::fatal(Fatal::Internal, &format!("{error:#}"));
-    ends.responses.send(made.unwrap_or_else(failed))?;
-    Ok(())
-}
-
-/// Compiles a plugin into the artifact, or writes to the report why it cannot be.
-fn compile(
-    engine: &runtime::Engine,
-    plugin: &File,
-    length: u64,
-    mut artifact: File,
-    mut report: File,
-) -> anyhow::Result<Response> {
-    // By place: one that was killed may have left the file at its end.
-    let mut bytes = vec![0; usize::try_from(length)?];
-    plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
-    match runtime::compile(engine, &bytes) {
-        Ok(Checked { abi, operation, artifact: code }) => {
-            artifact.write_all(&code).context("no memory for the compiled plugin")?;
-            let length = code.len() as u64;
-            Ok(Response::Compiled(Compiled { abi, operation, artifact: length }))
-        }
-        Err(why) => {
-            report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
-            Ok(Response::fatal(Fatal::Plugin, ""))
-        }
-    }
 }

@@ -1,0 +1,75 @@
+//! The compile worker: what a process does that was started to compile one plugin. It
+//! never runs a plugin's code.
+
+use std::fs::File;
+use std::hash::RandomState;
+use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
+
+use anyhow::Context as _;
+
+use crate::descriptors;
+use crate::fault;
+use crate::ipc;
+use crate::protocol::{Compiled, Fatal, Request, Response, cut_text};
+use crate::runtime::{self, Checked};
+use crate::sandbox::{self, Policy};
+
+use super::MAX_REPORT;
+
+/// The compile worker: greet, lock itself, compile, answer, end.
+pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
+    let plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
+    let artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
+    let report = File::from(descriptors::take(descriptors::compile::REPORT)?);
+    let (ends, first) = ipc::greet(guard)?;
+    let Request::Prepare { sandbox, memory, .. } = first else {
+        anyhow::bail!("the first request was no `Prepare`");
+    };
+    // What these need of the system they can get only now.
+    let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    std::hint::black_box(RandomState::new());
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {
+        Ok(layers) => ends.responses.send(Response::Locked { layers })?,
+        Err(missing) => {
+            let refused = Response::fatal(Fatal::Sandbox, &missing.to_string());
+            return Ok(ends.responses.send(refused)?);
+        }
+    }
+    let Request::Compile { length } = ends.requests.recv()? else {
+        anyhow::bail!("a compile worker only compiles");
+    };
+    // With its number of threads known it need not ask the system for it.
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    fault::pass("before-compiling");
+    let made = compile(&engine, &plugin, length, artifact, report);
+    fault::pass("after-compiling");
+    let failed = |error| Response::fatal(Fatal::Internal, &format!("{error:#}"));
+    ends.responses.send(made.unwrap_or_else(failed))?;
+    Ok(())
+}
+
+/// Compiles a plugin into the artifact, or writes to the report why it cannot be.
+fn compile(
+    engine: &runtime::Engine,
+    plugin: &File,
+    length: u64,
+    mut artifact: File,
+    mut report: File,
+) -> anyhow::Result<Response> {
+    // By place: one that was killed may have left the file at its end.
+    let mut bytes = vec![0; usize::try_from(length)?];
+    plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
+    match runtime::compile(engine, &bytes) {
+        Ok(Checked { abi, operation, artifact: code }) => {
+            artifact.write_all(&code).context("no memory for the compiled plugin")?;
+            let length = code.len() as u64;
+            Ok(Response::Compiled(Compiled { abi, operation, artifact: length }))
+        }
+        Err(why) => {
+            report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
+            Ok(Response::fatal(Fatal::Plugin, ""))
+        }
+    }
+}
