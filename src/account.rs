@@ -30,6 +30,8 @@ pub struct Account {
     pub unread_bytes: Option<u64>,
     /// Lines that the plugin logged.
     pub log_lines: u64,
+    /// How many of them were left out because they, or those of their record, were too much.
+    pub log_lines_cut: u64,
     /// Worker processes that the job had at once, at most.
     pub workers: usize,
     /// Worker processes that were replaced.

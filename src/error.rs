@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,6 +129,12 @@ pub enum Error {
     /// The job was told to stop.
     #[error("interrupted")]
     Interrupted,
+    /// The job took longer than it may.
+    #[error("the job took longer than --job-timeout allows ({limit:?})")]
+    JobTimeout {
+        /// What it may take.
+        limit: Duration,
+    },
     /// The plugin, or one of several, could not be brought to life in a worker.
     #[error("the plugin {plugin} cannot be started: {why}")]
     Instantiate {
@@ -206,6 +213,8 @@ pub enum FailureKind {
     TooLong,
     /// The worker process died of it.
     Crash,
+    /// The plugin executed more for it than it may.
+    Fuel,
 }
 
 impl FailureKind {
@@ -225,6 +234,7 @@ impl FailureKind {
             FailureKind::Output => "became something that cannot be written",
             FailureKind::TooLong => "is longer than --max-record allows",
             FailureKind::Crash => "killed the worker process",
+            FailureKind::Fuel => "made the plugin execute more than --fuel allows",
         }
     }
 }
@@ -240,6 +250,7 @@ impl fmt::Display for FailureKind {
             FailureKind::Output => "output",
             FailureKind::TooLong => "too long",
             FailureKind::Crash => "crash",
+            FailureKind::Fuel => "fuel",
         })
     }
 }

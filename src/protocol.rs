@@ -44,7 +44,14 @@ pub(crate) enum Request {
     /// the process has to lock itself.
     /// `plugins` is how many compiled plugins were handed over, `data` how many files of
     /// side data.
-    Prepare { layout: Layout, sandbox: Plan, memory: u64, plugins: u8, data: u8 },
+    Prepare {
+        layout: Layout,
+        sandbox: Plan,
+        memory: u64,
+        plugins: u8,
+        data: u8,
+        settings: Settings,
+    },
     /// To a compile worker: compile the plugin that was handed over, which has so many
     /// bytes.
     Compile { length: u64 },
@@ -58,6 +65,22 @@ pub(crate) enum Request {
     Fetch { nonce: Nonce, slot: u8 },
     /// There is nothing more to do.
     Stop,
+}
+
+/// How plugins are compiled and run: for compile workers and workers alike, because what
+/// was compiled with other settings cannot be loaded.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub metering: Metering,
+    /// What a plugin's calls may take of the stack, in bytes.
+    pub stack: u64,
+}
+
+/// Whether it is counted what a plugin executes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Metering {
+    None,
+    Fuel,
 }
 
 /// Sizes of a slot's parts, in bytes.
@@ -78,6 +101,10 @@ pub(crate) struct Start {
     pub max_output: u64,
     /// What a reduce may fold records into, in bytes.
     pub max_state: u64,
+    /// Core modules that an instance may consist of; as many memories and tables.
+    pub max_instances: u64,
+    /// What a plugin may execute for one record, in wasmtime's units.
+    pub fuel: Option<u64>,
     /// Length of the [`Setups`], in bytes.
     pub setups: u64,
     pub after_failure: AfterFailure,

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
 
 /// Stops a job that [`JobBuilder::stop_on`](crate::JobBuilder::stop_on) was given it: no
 /// further ranges are begun, what is finished is committed, and the job ends with
@@ -49,5 +52,33 @@ impl Stop {
 
     fn sockets(&self) -> std::sync::MutexGuard<'_, Option<PathBuf>> {
         self.0.sockets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What ends a running job before its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Patience {
+    stop: Stop,
+    /// How long it may take, and when that is over.
+    limit: Option<(Duration, Instant)>,
+}
+
+impl Patience {
+    /// For a job that begins now.
+    pub fn new(stop: &Stop, limit: Option<Duration>) -> Patience {
+        let until = |limit| Some((limit, Instant::now().checked_add(limit)?));
+        Patience { stop: stop.clone(), limit: limit.and_then(until) }
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] or [`Error::JobTimeout`], once the job has to end.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.stop.is_stopped() {
+            return Err(Error::Interrupted);
+        }
+        match self.limit {
+            Some((limit, until)) if Instant::now() >= until => Err(Error::JobTimeout { limit }),
+            _ => Ok(()),
+        }
     }
 }

@@ -187,6 +187,47 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     pub max_record: ByteSize,
 
+    /// What the calls of a plugin may take of the stack
+    #[arg(long, value_name = "SIZE", default_value = "512KiB", help_heading = "Limits")]
+    pub stack: ByteSize,
+
+    /// Core modules that one plugin instance may consist of, and as many memories and tables
+    #[arg(long, value_name = "N", default_value = "1000", help_heading = "Limits")]
+    pub max_instances: u64,
+
+    /// Meter plugins: what one may execute for one record, in units of about one instruction.
+    /// Costs about a quarter of the speed, and ends alike on every machine [default: not
+    /// metered]
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub fuel: Option<u64>,
+
+    /// What plugins may log in all; what one record may log is 16 KiB
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
+    pub max_log: ByteSize,
+
+    /// Time that the whole job may take. What is done by then is written [default: any]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = humantime::parse_duration,
+        help_heading = "Limits"
+    )]
+    pub job_timeout: Option<Duration>,
+
+    /// Time that compiling a plugin may take
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "10m",
+        value_parser = humantime::parse_duration,
+        help_heading = "Limits"
+    )]
+    pub compile_timeout: Duration,
+
+    /// Memory that compiling a plugin may take
+    #[arg(long, value_name = "SIZE", default_value = "4GiB", help_heading = "Limits")]
+    pub compile_memory: ByteSize,
+
     /// How much of the sandbox around workers there must be: what every machine allows
     /// and all else that this one does, everything, or nothing
     #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", help_heading = "Sandbox")]

@@ -171,6 +171,11 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         .max_output(arguments.max_output.as_u64())
         .max_state(arguments.max_state.as_u64())
         .max_data(arguments.max_data.as_u64())
+        .stack(arguments.stack.as_u64())
+        .max_instances(arguments.max_instances)
+        .max_log(arguments.max_log.as_u64())
+        .compile_timeout(arguments.compile_timeout)
+        .compile_memory(arguments.compile_memory.as_u64())
         .isolate(match arguments.isolate {
             IsolationChoice::Worker => Isolation::Worker,
             IsolationChoice::Range => Isolation::Range,
@@ -207,6 +212,12 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         InputsAre::Records => {}
         InputsAre::States => builder = builder.merge_states(),
         InputsAre::DeadLetters => builder = builder.from(From::DeadLetters),
+    }
+    if let Some(fuel) = arguments.fuel {
+        builder = builder.fuel(fuel);
+    }
+    if let Some(limit) = arguments.job_timeout {
+        builder = builder.job_timeout(limit);
     }
     if arguments.resume {
         builder = builder.resume(Resume {

@@ -173,6 +173,14 @@ impl Reporter {
                 count(account.log_lines, "line")
             );
         }
+        if account.log_lines_cut > 0 && self.looks.plugin_log != PluginLog::None {
+            eprintln!(
+                "  {} of what the plugin logged {} left out: --max-log allows no more in all, and \
+                 one record may log 16 KiB",
+                count(account.log_lines_cut, "line"),
+                if account.log_lines_cut == 1 { "was" } else { "were" }
+            );
+        }
     }
 
     /// Tells that the job is done, but not well.

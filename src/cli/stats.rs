@@ -40,6 +40,7 @@ fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
         "output": { "records": account.output_records, "bytes": account.output_bytes },
         "unread_bytes": account.unread_bytes,
         "log_lines": account.log_lines,
+        "log_lines_cut": account.log_lines_cut,
         "restarts": account.restarts,
         "elapsed_seconds": account.elapsed.as_secs_f64(),
         "workers": account.by_worker.iter().map(worker).collect::<Vec<_>>(),

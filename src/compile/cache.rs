@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 use crate::fault;
 use crate::job;
-use crate::protocol::{Abi, Operation};
+use crate::protocol::{Abi, Operation, Settings};
 use crate::records::CHUNK;
 use crate::runtime;
 use crate::slots;
@@ -53,11 +53,11 @@ const LAYOUT: &str = "host artifact 1";
 pub(super) struct Key(blake3::Hash);
 
 impl Key {
-    /// The key of what is compiled from this plugin.
+    /// The key of what is compiled from this plugin with these settings.
     ///
     /// # Errors
     /// wasmtime does not know this processor, or this program cannot be found.
-    pub fn new(plugin: &PluginFile) -> Result<Key, Error> {
+    pub fn new(plugin: &PluginFile, settings: Settings) -> Result<Key, Error> {
         let mut hasher = Hashing(blake3::Hasher::new());
         (LAYOUT, plugin.hash.as_bytes()).hash(&mut hasher);
         // Which operation a plugin has is this program's judgement: the next build may judge
@@ -65,7 +65,7 @@ impl Key {
         let program = std::fs::metadata("/proc/self/exe")
             .map_err(|error| Error::system("look at this program", error))?;
         (program.len(), program.mtime(), program.mtime_nsec()).hash(&mut hasher);
-        runtime::hash_settings(&mut hasher)
+        runtime::hash_settings(settings, &mut hasher)
             .map_err(|error| Error::Workers(format!("wasmtime cannot be used: {error:#}")))?;
         Ok(Key(hasher.0.finalize()))
     }

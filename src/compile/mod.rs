@@ -14,6 +14,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use crate::error::Error;
@@ -24,8 +25,9 @@ use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response
 use crate::roles::Role;
 use crate::sandbox::{self, Locked};
 use crate::slots;
+use crate::stop::Patience;
 use crate::text::printable;
-use crate::worker_handle::{HANDSHAKE, WorkerHandle};
+use crate::worker_handle::{Exit, HANDSHAKE, WorkerHandle};
 
 pub(crate) use cache::Cache;
 use cache::Key;
@@ -35,15 +37,10 @@ pub(crate) use worker::serve;
 
 /// How often a compile worker that was killed is started again.
 const RESTARTS: usize = 5;
-/// How long compiling may take: large components need a minute on a slow machine.
-/// (Tests that stop a compile worker wait less long.)
-const LIMIT: Duration = Duration::from_secs(if cfg!(feature = "faults") { 4 } else { 600 });
 /// A compile worker that used less than this part of that time was starved.
 const STARVED: u32 = 10;
 /// How often it is looked whether the job is to stop.
 const LOOK: Duration = Duration::from_millis(50);
-/// Data that a compile worker may have, in bytes: large components take a third of it.
-const MEMORY: u64 = 4 << 30;
 /// The longest report that is shown, in bytes.
 const MAX_REPORT: usize = 16 << 10;
 
@@ -89,6 +86,7 @@ pub(crate) fn prepare_all(
     job: &Job,
     directory: &SocketDirectory,
     cache: Option<&Cache>,
+    patience: &Patience,
 ) -> Result<Vec<Artifact>, Error> {
     let paths: Vec<&Path> = job.plugins().collect();
     // Where the file of each is named first.
@@ -99,7 +97,7 @@ pub(crate) fn prepare_all(
         let mut threads = BTreeMap::new();
         for place in &firsts {
             let (path, number) = (paths[*place], *place as u64);
-            let compile = move || prepare(path, number, job, directory, cache);
+            let compile = move || prepare(path, number, job, directory, cache, patience);
             threads.entry(*place).or_insert_with(|| scope.spawn(compile));
         }
         let panicked = |_| Err(Error::Workers("the thread of a compile worker panicked".into()));
@@ -123,6 +121,7 @@ fn prepare(
     job: &Job,
     directory: &SocketDirectory,
     cache: Option<&Cache>,
+    patience: &Patience,
 ) -> Result<Artifact, Error> {
     let unusable = |why: String| Error::Plugin { path: path.to_owned(), why };
     let began = Instant::now();
@@ -131,16 +130,16 @@ fn prepare(
         let hash = plugin.hash.to_hex().to_string();
         Artifact { hash, took: began.elapsed(), ..artifact }
     };
-    let key = cache.map(|_| Key::new(&plugin)).transpose()?;
+    let key = cache.map(|_| Key::new(&plugin, job.limits.settings())).transpose()?;
     if let (Some(cache), Some(key)) = (cache, &key)
         && let Some(found) = cache.find(key)
     {
         return Ok(had(found));
     }
-    let mut last = String::new();
+    let (mut last, mut broken) = (String::new(), false);
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
-        match compile_once(&plugin, number, job, directory)? {
+        match compile_once(&plugin, number, job, directory, patience)? {
             Attempt::Compiled(artifact) => {
                 let artifact = had(artifact);
                 if let (Some(cache), Some(key)) = (cache, &key) {
@@ -149,6 +148,17 @@ fn prepare(
                 return Ok(artifact);
             }
             Attempt::Refused(why) => return Err(unusable(why)),
+            Attempt::Broke(exit) if broken => {
+                return Err(unusable(format!(
+                    "compiling it fails each time ({exit}): it needs more memory than \
+                     --compile-memory allows ({}), or is nested too deeply",
+                    ByteSize(job.limits.compile_memory)
+                )));
+            }
+            Attempt::Broke(exit) => {
+                broken = true;
+                last = exit.to_string();
+            }
             Attempt::Died(how) => last = how,
         }
     }
@@ -161,6 +171,8 @@ fn prepare(
 enum Attempt {
     Compiled(Artifact),
     Refused(String),
+    /// The process broke off by itself, which it does where there is no memory or no stack.
+    Broke(Exit),
     Died(String),
 }
 
@@ -169,6 +181,7 @@ fn compile_once(
     number: u64,
     job: &Job,
     directory: &SocketDirectory,
+    patience: &Patience,
 ) -> Result<Attempt, Error> {
     let sandbox = job.sandbox.plan();
     let system = |error| Error::system("hand the plugin to its compile worker", error);
@@ -189,29 +202,33 @@ fn compile_once(
     loop {
         let left = (started + limit).saturating_duration_since(Instant::now());
         let response = match heard.recv_timeout(left.min(LOOK)) {
-            Err(RecvTimeoutError::Timeout) if job.stop.is_stopped() => {
-                return Err(Error::Interrupted);
+            Err(RecvTimeoutError::Timeout) if left > LOOK => {
+                patience.check()?;
+                continue;
             }
-            Err(RecvTimeoutError::Timeout) if left > LOOK => continue,
             Ok(Heard::Response(response)) => response,
             Ok(Heard::Closed(Some(violation))) => {
                 worker.kill();
                 return Ok(Attempt::Died(violation.to_string()));
             }
             Ok(Heard::Closed(None)) | Err(RecvTimeoutError::Disconnected) => {
-                return Ok(Attempt::Died(worker.end().0.to_string()));
+                return Ok(match worker.end().0 {
+                    exit @ Exit::Signal(libc::SIGABRT | libc::SIGSEGV | libc::SIGBUS) => {
+                        Attempt::Broke(exit)
+                    }
+                    exit => Attempt::Died(exit.to_string()),
+                });
             }
             // A process that was stopped, or got no time, says nothing about the plugin.
             Err(RecvTimeoutError::Timeout)
                 if worker.cpu_time().is_some_and(|used| used < limit / STARVED) =>
             {
-                let how = format!("it got nothing done in {} s", limit.as_secs());
+                let how = format!("it got nothing done in {limit:?}");
                 return Ok(Attempt::Died(how));
             }
             Err(RecvTimeoutError::Timeout) => {
                 return Ok(Attempt::Refused(format!(
-                    "compiling it takes longer than {} s",
-                    limit.as_secs()
+                    "compiling it takes longer than --compile-timeout allows ({limit:?})"
                 )));
             }
         };
@@ -219,10 +236,15 @@ fn compile_once(
         fault::before_response(&response);
         match response {
             Response::Hello { requests } if !worker.is_connected() => {
-                limit = LIMIT;
-                let layout = Layout { input: 0, output: 0 };
-                let prepare =
-                    Request::Prepare { layout, sandbox, memory: MEMORY, plugins: 0, data: 0 };
+                limit = job.limits.compile_timeout;
+                let prepare = Request::Prepare {
+                    layout: Layout { input: 0, output: 0 },
+                    sandbox,
+                    memory: job.limits.compile_memory,
+                    plugins: 0,
+                    data: 0,
+                    settings: job.limits.settings(),
+                };
                 if worker.connect(directory, &requests, prepare).is_err() {
                     // It is gone, which the guard will say, or has to go.
                     worker.kill();

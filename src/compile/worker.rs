@@ -23,11 +23,11 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let artifact = File::from(descriptors::take(descriptors::compile::ARTIFACT)?);
     let report = File::from(descriptors::take(descriptors::compile::REPORT)?);
     let (ends, first) = ipc::greet(guard)?;
-    let Request::Prepare { sandbox, memory, .. } = first else {
+    let Request::Prepare { sandbox, memory, settings, .. } = first else {
         anyhow::bail!("the first request was no `Prepare`");
     };
     // What these need of the system they can get only now.
-    let engine = runtime::engine().map_err(|error| anyhow::anyhow!("{error:#}"))?;
+    let engine = runtime::engine(settings).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     std::hint::black_box(RandomState::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {

@@ -208,6 +208,50 @@ impl JobBuilder {
         self
     }
 
+    /// What a plugin's calls may take of the stack, in bytes; default: 512 KiB.
+    pub fn stack(mut self, bytes: u64) -> Self {
+        self.job.limits.stack = bytes;
+        self
+    }
+
+    /// Core modules that an instance of a plugin may consist of, and as many memories and
+    /// tables; default: 1000.
+    pub fn max_instances(mut self, number: u64) -> Self {
+        self.job.limits.max_instances = number;
+        self
+    }
+
+    /// Meters plugins: what they may execute for one record, in wasmtime's units (about one
+    /// for each instruction); default: not metered.
+    pub fn fuel(mut self, units: u64) -> Self {
+        self.job.limits.fuel = Some(units);
+        self
+    }
+
+    /// What plugins may log in all, in bytes; the rest is counted. Default: 64 MiB.
+    pub fn max_log(mut self, bytes: u64) -> Self {
+        self.job.limits.max_log = bytes;
+        self
+    }
+
+    /// Time that the whole job may take; default: any.
+    pub fn job_timeout(mut self, limit: Duration) -> Self {
+        self.job.limits.job_timeout = Some(limit);
+        self
+    }
+
+    /// Time that compiling a plugin may take; default: 10 minutes.
+    pub fn compile_timeout(mut self, limit: Duration) -> Self {
+        self.job.limits.compile_timeout = limit;
+        self
+    }
+
+    /// Memory that compiling a plugin may take, in bytes; default: 4 GiB.
+    pub fn compile_memory(mut self, bytes: u64) -> Self {
+        self.job.limits.compile_memory = bytes;
+        self
+    }
+
     /// Writes the state of a reduce instead of the records that it makes of it at the
     /// end, so that several can be merged later.
     pub fn partial_state(mut self) -> Self {
@@ -309,6 +353,24 @@ impl JobBuilder {
         let day = Duration::from_secs(24 * 60 * 60);
         if !(Duration::from_millis(1)..=30 * day).contains(&job.limits.timeout) {
             return usage("a record must have 1 ms to 30 days (--timeout)");
+        }
+        if !(64 << 10..=64 << 20).contains(&job.limits.stack) {
+            return usage("a plugin's calls must have 64 KiB to 64 MiB of stack (--stack)");
+        }
+        if !(1..=100_000).contains(&job.limits.max_instances) {
+            return usage("an instance must have 1 to 100,000 modules (--max-instances)");
+        }
+        if job.limits.fuel == Some(0) {
+            return usage("nothing can be executed without fuel (--fuel)");
+        }
+        if job.limits.job_timeout.is_some_and(|limit| limit < Duration::from_millis(1)) {
+            return usage("a job must have 1 ms at least (--job-timeout)");
+        }
+        if !(Duration::from_millis(1)..=30 * day).contains(&job.limits.compile_timeout) {
+            return usage("compiling must have 1 ms to 30 days (--compile-timeout)");
+        }
+        if !(64 << 20..=1 << 40).contains(&job.limits.compile_memory) {
+            return usage("compiling must have 64 MiB to 1 TiB of memory (--compile-memory)");
         }
         if matches!(job.max_errors, MaxErrors::Percent(share) if !(0.0..=100.0).contains(&share)) {
             return usage("a share of failed records must be 0% to 100% (--max-errors)");

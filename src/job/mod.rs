@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Grouped};
 use crate::input::{From, Only};
+use crate::protocol::{Metering, Settings};
 use crate::records::Pointer;
 use crate::records::csv::{Delimiter, Header, check_names};
 use crate::sandbox::{Layers, Sandbox};
@@ -223,6 +224,28 @@ pub struct Limits {
     pub max_state: u64,
     /// All side data together, in bytes.
     pub max_data: u64,
+    /// What a plugin's calls may take of the stack, in bytes.
+    pub stack: u64,
+    /// Core modules that an instance of a plugin may consist of; as many memories and tables.
+    pub max_instances: u64,
+    /// What a plugin may execute for one record, in wasmtime's units (about one for each
+    /// instruction).
+    pub fuel: Option<u64>,
+    /// What plugins may log in all, in bytes.
+    pub max_log: u64,
+    /// Time that the whole job may take.
+    pub job_timeout: Option<Duration>,
+    /// Time that compiling a plugin may take.
+    pub compile_timeout: Duration,
+    /// Memory that compiling a plugin may take, in bytes.
+    pub compile_memory: u64,
+}
+
+impl Limits {
+    pub(crate) fn settings(&self) -> Settings {
+        let metering = if self.fuel.is_some() { Metering::Fuel } else { Metering::None };
+        Settings { metering, stack: self.stack }
+    }
 }
 
 /// A plugin, and what it is told.
@@ -338,6 +361,13 @@ impl Job {
                     max_output: 64 << 20,
                     max_state: 64 << 20,
                     max_data: 1 << 30,
+                    stack: 512 << 10,
+                    max_instances: 1000,
+                    fuel: None,
+                    max_log: 64 << 20,
+                    job_timeout: None,
+                    compile_timeout: Duration::from_secs(600),
+                    compile_memory: 4 << 30,
                 },
                 sandbox: Sandbox::Auto { require: Layers::NONE },
                 cache: Cache::Default,

@@ -3,6 +3,7 @@
 use wasmtime::component::{Component, ComponentNamedList, Func, InstancePre, Lift, Lower};
 use wasmtime::{Engine, Error, Result, Store};
 
+use super::guest::refuel;
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{
     Answer, Guest, Instance, Made, State, Terms, Trapped, Verdict, component_imports, trapped,
@@ -43,7 +44,8 @@ impl Plugin {
         let copies = usize::try_from(most).unwrap_or(usize::MAX);
         store.set_hostcall_fuel(copies.saturating_mul(2).saturating_add(OTHER_COPIES));
         let call = Call::of(self.terms.operation);
-        let instance = self.prepared.instantiate(&mut store);
+        let fuelled = refuel(&mut store);
+        let instance = fuelled.and_then(|()| self.prepared.instantiate(&mut store));
         let functions: Result<Vec<Func>> = instance.and_then(|instance| {
             let find = |function: &Function| {
                 let found = instance.get_func(&mut store, function.export);
@@ -114,6 +116,7 @@ impl ComponentInstance {
     {
         // A typed function is tied to the lifetime of its parameters, so it cannot be
         // kept from one record to the next.
+        refuel(&mut self.store)?;
         let function = self.functions[function].typed::<P, (T,)>(&self.store)?;
         function.call(&mut self.store, params).map(|(answer,)| answer)
     }

@@ -19,6 +19,7 @@ use wasmtime::{
     Engine, Error, Instance, InstancePre, Memory, Module, Result, Store, TypedFunc, WasmParams,
 };
 
+use super::guest::refuel;
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{Answer, Guest, Made, State, Terms, Trapped, Verdict, core_imports, trapped};
 use crate::protocol::{MAX_TEXT, Operation};
@@ -63,6 +64,7 @@ impl Plugin {
     }
 
     fn exports(&self, store: &mut Store<Guest>) -> Result<Exports> {
+        refuel(store)?;
         let instance = self.prepared.instantiate(&mut *store)?;
         if let Some(initialize) = instance.get_func(&mut *store, INITIALIZE) {
             initialize.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
@@ -185,6 +187,7 @@ pub(crate) struct CoreInstance {
 impl CoreInstance {
     fn ask(&mut self, record: &str, made: &mut Made) -> Result<Verdict> {
         let CoreInstance { store, exports, operation, .. } = self;
+        refuel(store)?;
         let at = exports.give(store, record.as_bytes(), 1)?;
         // It fits: `give` has checked that.
         let length = record.len() as u32;
@@ -195,6 +198,7 @@ impl CoreInstance {
 
     fn ask_many(&mut self, records: &[&str], made: &mut Made) -> Result<Vec<Answer<usize>>> {
         let CoreInstance { store, exports, .. } = self;
+        refuel(store)?;
         let mut list = Vec::with_capacity(8 * records.len());
         for record in records {
             let at = exports.give(store, record.as_bytes(), 1)?;
@@ -211,12 +215,14 @@ impl CoreInstance {
 
     fn take_state(&mut self) -> Result<State> {
         let CoreInstance { store, exports, max_state, .. } = self;
+        refuel(store)?;
         let states = exports.states()?;
         states.take.call(store, &exports.memory, (), |answered| answered.state(0, *max_state))
     }
 
     fn merge_states(&mut self, left: &[u8], right: &[u8]) -> Result<Answer<State>> {
         let CoreInstance { store, exports, max_state, .. } = self;
+        refuel(store)?;
         let states = exports.states()?;
         let (left_at, right_at) = (exports.give(store, left, 1)?, exports.give(store, right, 1)?);
         let params = (left_at, left.len() as u32, right_at, right.len() as u32);
@@ -227,6 +233,7 @@ impl CoreInstance {
 
     fn finish_state(&mut self, state: &[u8], made: &mut Made) -> Result<Answer<usize>> {
         let CoreInstance { store, exports, .. } = self;
+        refuel(store)?;
         let states = exports.states()?;
         let at = exports.give(store, state, 1)?;
         states.finish.call(store, &exports.memory, (at, state.len() as u32), |answered| {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, Store};
 
 use super::Terms;
 use super::imports::{Data, Params};
@@ -20,6 +20,8 @@ pub(crate) struct Guest {
     left: usize,
     /// Bytes that it may claim in all.
     limit: usize,
+    max_instances: usize,
+    fuel: Option<u64>,
     max_log: usize,
     refused: bool,
     log: Vec<(Level, String)>,
@@ -35,6 +37,8 @@ impl Guest {
         Guest {
             left: limit,
             limit,
+            max_instances: usize::try_from(terms.max_instances).unwrap_or(usize::MAX),
+            fuel: terms.fuel,
             max_log: terms.max_log,
             refused: false,
             log: Vec::new(),
@@ -102,7 +106,27 @@ impl Guest {
     }
 }
 
+/// Gives an instance what it may execute in its next call, if that is metered.
+pub(super) fn refuel(store: &mut Store<Guest>) -> wasmtime::Result<()> {
+    match store.data().fuel {
+        Some(fuel) => store.set_fuel(fuel),
+        None => Ok(()),
+    }
+}
+
 impl ResourceLimiter for Guest {
+    fn instances(&self) -> usize {
+        self.max_instances
+    }
+
+    fn memories(&self) -> usize {
+        self.max_instances
+    }
+
+    fn tables(&self) -> usize {
+        self.max_instances
+    }
+
     fn memory_growing(
         &mut self,
         current: usize,
@@ -136,6 +160,8 @@ mod tests {
             memory,
             max_output: 0,
             max_state: 0,
+            max_instances: 1,
+            fuel: None,
             max_log: MAX_LOG_OF_RECORD,
             params: Params::default(),
             data: Data::default(),

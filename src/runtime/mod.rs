@@ -19,7 +19,7 @@ use std::sync::Arc;
 use wasmtime::{Config, Trap, WasmBacktraceDetails};
 
 use crate::error::FailureKind;
-use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Operation, Setup, Start};
+use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Metering, Operation, Settings, Setup, Start};
 
 use backtrace::backtrace;
 pub(crate) use check::{Checked, compile};
@@ -93,6 +93,10 @@ struct Terms {
     max_output: u64,
     /// What it may fold records into, in bytes.
     max_state: u64,
+    /// Core modules that it may consist of; as many memories and tables.
+    max_instances: u64,
+    /// What it may execute for one record, in wasmtime's units.
+    fuel: Option<u64>,
     /// What it may log of one record, in bytes.
     max_log: usize,
     params: Params,
@@ -123,6 +127,8 @@ impl Loaded {
             memory: start.memory,
             max_output: start.max_output,
             max_state: start.max_state,
+            max_instances: start.max_instances,
+            fuel: start.fuel,
             max_log: MAX_LOG_OF_RECORD / plugins.max(1),
             params: Arc::new(setup.params.clone()),
             data: data.clone(),
@@ -144,12 +150,17 @@ impl Loaded {
 
 /// The engine of workers and compile workers: both must use the same settings, or
 /// what one compiles the other refuses to load.
-pub(crate) fn engine() -> wasmtime::Result<Engine> {
-    Engine::new(&settings())
+pub(crate) fn engine(settings: Settings) -> wasmtime::Result<Engine> {
+    Engine::new(&config(settings))
 }
 
-fn settings() -> Config {
+fn config(settings: Settings) -> Config {
     let mut config = Config::new();
+    config.consume_fuel(settings.metering == Metering::Fuel);
+    let stack = usize::try_from(settings.stack).unwrap_or(usize::MAX);
+    config.max_wasm_stack(stack);
+    // Nothing here is asynchronous, but wasmtime wants such stacks to be no smaller.
+    config.async_stack_size(stack.saturating_add(1 << 20));
     // A plugin's answers must not depend on the processor's choice of NaN bits.
     config.cranelift_nan_canonicalization(true);
     // Debug information goes into what is compiled, so that a backtrace can name lines.
@@ -159,8 +170,8 @@ fn settings() -> Config {
 
 /// Hashes what decides whether a compiled plugin can be loaded: wasmtime's version, the
 /// settings of [`engine`], the processor.
-pub(crate) fn hash_settings(hasher: &mut impl Hasher) -> wasmtime::Result<()> {
-    let mut config = settings();
+pub(crate) fn hash_settings(settings: Settings, hasher: &mut impl Hasher) -> wasmtime::Result<()> {
+    let mut config = config(settings);
     // The only difference: this engine takes over no signals, because the process that asks
     // runs no plugin.
     config.signals_based_traps(false);
@@ -191,16 +202,28 @@ fn one_for_each<T>(records: &[&str], answers: Vec<T>) -> wasmtime::Result<Vec<T>
     Ok(answers)
 }
 
+/// What wasmtime says when an instance would consist of too much.
+const TOO_MANY: &str = "resource limit exceeded";
+
 /// Puts an error of a call into words and tells memory from other reasons.
 fn trapped(error: &Error, guest: &Guest) -> Trapped {
+    let trap = error.downcast_ref::<Trap>();
     let kind = match error.downcast_ref::<TooMuch>() {
         Some(_) => FailureKind::Output,
+        None if trap == Some(&Trap::OutOfFuel) => FailureKind::Fuel,
         None if guest.was_refused_memory() => FailureKind::Memory,
         None => FailureKind::Trap,
     };
-    let text = match error.downcast_ref::<Trap>() {
+    let text = match trap {
+        Some(Trap::StackOverflow) => "its calls need more than --stack allows".to_owned(),
+        Some(Trap::OutOfFuel) => "it executes more than --fuel allows".to_owned(),
         Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+        None => match error.root_cause().to_string() {
+            text if text.starts_with(TOO_MANY) => {
+                format!("it consists of more than --max-instances allows ({text})")
+            }
+            text => text,
+        },
     };
     Trapped { kind, text, backtrace: backtrace(error) }
 }

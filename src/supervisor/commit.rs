@@ -58,6 +58,8 @@ pub(super) struct Ledger {
     covered: u64,
     /// Bytes of input that are not wanted, where that is known.
     unwanted: Option<u64>,
+    /// Bytes that plugins may still log.
+    log_left: u64,
 }
 
 impl Ledger {
@@ -84,6 +86,7 @@ impl Ledger {
             records: last.records,
             covered: last.covered,
             unwanted: None,
+            log_left: job.limits.max_log,
             last,
         }
     }
@@ -376,8 +379,19 @@ impl Ledger {
     pub fn log(&mut self, lines: &[(Level, String)], cut: u64, events: &mut dyn FnMut(Event<'_>)) {
         self.account.log_lines += lines.len() as u64;
         self.account.log_lines = self.account.log_lines.saturating_add(cut);
+        self.account.log_lines_cut = self.account.log_lines_cut.saturating_add(cut);
         for (level, text) in lines {
-            events(Event::Log { level: level_name(*level), text });
+            match self.log_left.checked_sub(text.len() as u64) {
+                Some(left) => {
+                    self.log_left = left;
+                    events(Event::Log { level: level_name(*level), text });
+                }
+                None => {
+                    // A shorter line does not fit either: what is left out is the end.
+                    self.log_left = 0;
+                    self.account.log_lines_cut += 1;
+                }
+            }
         }
     }
 

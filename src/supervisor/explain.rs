@@ -16,6 +16,7 @@ use crate::records::Format;
 use crate::records::csv::Delimiter;
 use crate::sandbox::{self, Layers, Sandbox};
 use crate::side_data::SideData;
+use crate::stop::Patience;
 
 use super::formats::framing;
 use super::{Prepared, read_states};
@@ -98,7 +99,8 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     };
     inputs.check(job)?;
     let directory = SocketDirectory::new()?;
-    let Prepared { artifacts, plan, .. } = Prepared::new(job, &inputs, &directory)?;
+    let patience = Patience::new(&job.stop, job.limits.job_timeout);
+    let Prepared { artifacts, plan, .. } = Prepared::new(job, &inputs, &directory, &patience)?;
     let data = SideData::sizes(job)?;
     let range_size = plan.cut_rules.range_size;
     let outputs = output::check(&job.output, &inputs)?;

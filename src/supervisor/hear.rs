@@ -53,6 +53,7 @@ impl Supervisor<'_> {
                     // A job has few: that was checked.
                     plugins: self.artifacts.len() as u8,
                     data: self.data.files.len() as u8,
+                    settings: self.job.limits.settings(),
                 };
                 if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
                     // It is gone, which will be heard, or has named what is not its own.
@@ -72,6 +73,8 @@ impl Supervisor<'_> {
                     max_record: self.plan.cut_rules.max_record,
                     max_output: self.job.limits.max_output,
                     max_state: self.job.limits.max_state,
+                    max_instances: self.job.limits.max_instances,
+                    fuel: self.job.limits.fuel,
                     setups: self.setups.length,
                     after_failure: after_failure(&self.job.on_error),
                     retries: if self.job.retries > 0 { Retries::Some } else { Retries::None },

@@ -40,6 +40,7 @@ use crate::records::Format;
 use crate::records::csv::Header;
 use crate::side_data::SideData;
 use crate::state_file;
+use crate::stop::Patience;
 
 use answer::Results;
 use commit::Ledger;
@@ -123,7 +124,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
     job.stop.knows(directory.path());
-    let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory)?;
+    let patience = Patience::new(&job.stop, job.limits.job_timeout);
+    let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory, &patience)?;
     for (plugin, Artifact { origin, took, .. }) in job.plugins().zip(&artifacts) {
         events(Event::Ready { plugin, origin: *origin, took: *took });
     }
@@ -170,6 +172,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         sender,
         generation: FIRST_GENERATION,
         restarts: Restarts::new(plan.workers),
+        patience,
         stopping: false,
         laid: (Format::JsonSequence, Framing::Values),
         header: None,
@@ -189,9 +192,14 @@ struct Prepared {
 
 impl Prepared {
     /// Has the plugins compiled, and sees whether everything goes together.
-    fn new(job: &Job, inputs: &Inputs, directory: &SocketDirectory) -> Result<Prepared, Error> {
+    fn new(
+        job: &Job,
+        inputs: &Inputs,
+        directory: &SocketDirectory,
+        patience: &Patience,
+    ) -> Result<Prepared, Error> {
         let cache = Cache::open(&job.cache)?;
-        let artifacts = compile::prepare_all(job, directory, cache.as_ref())?;
+        let artifacts = compile::prepare_all(job, directory, cache.as_ref(), patience)?;
         plan::check_operations(job, &artifacts)?;
         let formats = Formats::new(job, inputs, plan::results(&artifacts))?;
         let plan = Plan::new(job, inputs, &artifacts, &formats);
@@ -225,6 +233,7 @@ struct Supervisor<'a> {
     sender: Sender<FromWorker>,
     generation: u64,
     restarts: Restarts,
+    patience: Patience,
     /// Nothing further is begun.
     stopping: bool,
     /// How the input that is being cut is laid out, and what comes of it.
@@ -253,8 +262,9 @@ impl Supervisor<'_> {
             .clamp(Duration::from_millis(2), Duration::from_millis(20));
         let mut looked = Instant::now();
         loop {
-            if self.job.stop.is_stopped() {
-                return self.stop(heard);
+            if let Err(end) = self.patience.check() {
+                self.stop(heard)?;
+                return Err(end);
             }
             self.restart_workers()?;
             if looked.elapsed() > READER {
@@ -298,7 +308,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Ends the job before its end: attempts that are out are asked for what they have.
+    /// Ends the work before its end: attempts that are out are asked for what they have.
     fn stop(&mut self, heard: &Receiver<FromWorker>) -> Result<(), Error> {
         self.stopping = true;
         let until = Instant::now() + LAST_ANSWERS;
@@ -310,7 +320,7 @@ impl Supervisor<'_> {
                 Err(_) => break,
             }
         }
-        Err(Error::Interrupted)
+        Ok(())
     }
 
     /// Whether something can be done with a further cut.

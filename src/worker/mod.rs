@@ -18,6 +18,7 @@ use std::panic::PanicHookInfo;
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::descriptors;
 use crate::fault;
@@ -46,7 +47,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let (ends, first) = ipc::greet(guard)?;
     let responses = Arc::new(Mutex::new(ends.responses));
     report_panics(&responses);
-    let Request::Prepare { layout, sandbox, memory, plugins, data } = first else {
+    let Request::Prepare { layout, sandbox, memory, plugins, data, settings } = first else {
         bail!("the first request was no `Prepare`");
     };
     let mut side_data = artifacts.split_off(artifacts.len().min(plugins.into()));
@@ -54,7 +55,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let slots = map(memories, layout)?;
     let side_data = map_data(side_data)?;
     // What these need of the system they can get only now.
-    let engine = runtime::engine().map_err(words)?;
+    let engine = runtime::engine(settings).map_err(words)?;
+    make_room_on_the_stack(settings.stack).context("cannot make room on the stack")?;
     std::hint::black_box(RandomState::new());
     let first_input = descriptors::worker::PLUGINS + i32::from(plugins) + i32::from(data);
     let descriptors = WorkerDescriptors {
@@ -105,6 +107,21 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
             },
         }
     }
+}
+
+/// Stack of this program's own beneath a plugin's calls, in bytes.
+const OWN_STACK: u64 = 8 << 20;
+
+/// Lets the stack of this thread, the only one, grow as far as a plugin's calls may need.
+/// (Where whoever started the program allows less, a plugin that needs it crashes its worker.)
+fn make_room_on_the_stack(plugin: u64) -> std::io::Result<()> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Stack);
+    let wanted = plugin + OWN_STACK;
+    let wanted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_none_or(|current| current >= wanted) {
+        return Ok(());
+    }
+    Ok(setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum })?)
 }
 
 /// The compiled plugins, after them the side data, and after that the input files.

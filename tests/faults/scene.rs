@@ -59,7 +59,8 @@ impl Scene {
         let mut command = Command::new("env");
         command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_host")]);
         command.current_dir(self.directory.path()).args(["--plugin", "plugin.wat"]);
-        command.args(["--cache", self.cache]);
+        // Those that stop a compile worker do not want to wait long.
+        command.args(["--cache", self.cache, "--compile-timeout", "4s"]);
         command.args(arguments.split_whitespace()).env("HOST_FAULTS", faults);
         command.env("HOST_FAULTS_LOG", self.path("log")).env("TMPDIR", self.path("tmp"));
         command.env_remove("XDG_RUNTIME_DIR").stdout(Stdio::null()).stderr(said);

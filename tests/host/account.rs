@@ -58,8 +58,8 @@ impl Account {
     }
 }
 
-const KINDS: [&str; 8] =
-    ["malformed", "rejected", "trap", "timeout", "memory", "output", "too long", "crash"];
+const KINDS: [&str; 9] =
+    ["malformed", "rejected", "trap", "timeout", "memory", "output", "too long", "crash", "fuel"];
 
 #[test]
 fn an_account_is_read_as_it_is_written() {

@@ -9,6 +9,7 @@
 
 mod account;
 mod batch;
+mod bounds;
 mod cache;
 mod cli;
 mod compression;

@@ -70,8 +70,18 @@ pub fn packet_with(whole: usize, rest: usize, message: &[u8]) -> Vec<u8> {
 
 #[derive(Clone, Debug, Deserialize)]
 pub enum Request {
-    Prepare { layout: Layout, _sandbox: [u8; 2], _memory: u64, _plugins: u8, _data: u8 },
-    Compile { _length: u64 },
+    Prepare {
+        layout: Layout,
+        _sandbox: [u8; 2],
+        _memory: u64,
+        _plugins: u8,
+        _data: u8,
+        /// The metering, and what a plugin's calls may take of the stack.
+        _settings: (u8, u64),
+    },
+    Compile {
+        _length: u64,
+    },
     Start(Start),
     Process(Process),
     _States,
@@ -98,6 +108,8 @@ pub struct Start {
     pub _max_record: u64,
     pub _max_output: u64,
     pub _max_state: u64,
+    pub _max_instances: u64,
+    pub _fuel: Option<u64>,
     pub _setups: u64,
     pub _after_failure: u8,
     pub _retries: u8,
