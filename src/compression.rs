@@ -46,14 +46,24 @@ impl Compression {
         }
     }
 
-    /// Reads what is compressed so.
-    pub fn decoder<R: BufRead>(self, packed: R) -> io::Result<Decoder<R>> {
+    /// Reads what is compressed so. `window` is how far back zstd may refer, as a power of two
+    /// of bytes: so much memory it takes.
+    pub fn decoder<R: BufRead>(self, packed: R, window: u32) -> io::Result<Decoder<R>> {
         Ok(match self {
             Compression::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(packed))),
-            Compression::Zstd => Decoder::Zstd(zstd::stream::read::Decoder::with_buffer(packed)?),
+            Compression::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
+                decoder.window_log_max(window)?;
+                Decoder::Zstd(decoder)
+            }
         })
     }
 }
+
+/// How far back zstd refers without being asked for more (`--long`), as a power of two.
+pub(crate) const WINDOW: u32 = 27;
+/// The same for its ordinary levels, up to 19.
+pub(crate) const SMALL_WINDOW: u32 = 23;
 
 /// Gives the bytes of something that is compressed.
 pub(crate) enum Decoder<R: BufRead> {

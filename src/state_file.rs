@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
-use crate::compression::Compression;
+use crate::compression::{Compression, WINDOW};
 use crate::error::Error;
 
 const MAGIC: &[u8] = b"state of a host reduce, 1\n";
@@ -43,7 +43,7 @@ fn decompressed(file: File, max_state: u64) -> io::Result<Vec<u8>> {
     let mut file = BufReader::new(file);
     let first = io::BufRead::fill_buf(&mut file)?;
     let mut source: Box<dyn Read> = match Compression::of_bytes(first) {
-        Some(compression) => Box::new(compression.decoder(file)?),
+        Some(compression) => Box::new(compression.decoder(file, WINDOW)?),
         None => Box::new(file),
     };
     let mut bytes = Vec::new();

@@ -157,9 +157,15 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N|N%", default_value = "0", help_heading = "Failures")]
     pub max_errors: MaxErrorsChoice,
 
-    /// Memory that one plugin instance may use
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", help_heading = "Limits")]
-    pub memory: ByteSize,
+    /// Memory that one plugin instance may use, tables included [default: 256MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub memory: Option<ByteSize>,
+
+    /// What all processes of the run may have together. There are fewer workers where it is
+    /// small, and --memory, --max-record, --max-output, --max-state, --window and --range-size
+    /// follow from it where they are not given [default: any]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub memory_budget: Option<ByteSize>,
 
     /// CPU time that the plugin may take for one record
     #[arg(
@@ -171,21 +177,21 @@ pub(super) struct Arguments {
     )]
     pub timeout: Duration,
 
-    /// What plugins may make of one record
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
-    pub max_output: ByteSize,
+    /// What plugins may make of one record [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub max_output: Option<ByteSize>,
 
-    /// What a reduce may fold records into
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
-    pub max_state: ByteSize,
+    /// What a reduce may fold records into [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub max_state: Option<ByteSize>,
 
     /// All files of --data together
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Limits")]
     pub max_data: ByteSize,
 
-    /// Length of the longest record
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
-    pub max_record: ByteSize,
+    /// Length of the longest record [default: 64MiB]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub max_record: Option<ByteSize>,
 
     /// What the calls of a plugin may take of the stack
     #[arg(long, value_name = "SIZE", default_value = "512KiB", help_heading = "Limits")]

@@ -15,6 +15,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bytesize::ByteSize;
 use clap::Parser;
 use host::{
     Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
@@ -165,11 +166,7 @@ fn on_error(
 
 fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error> {
     let mut builder = plugins(&arguments)?
-        .memory(arguments.memory.as_u64())
         .timeout(arguments.timeout)
-        .max_record(arguments.max_record.as_u64())
-        .max_output(arguments.max_output.as_u64())
-        .max_state(arguments.max_state.as_u64())
         .max_data(arguments.max_data.as_u64())
         .stack(arguments.stack.as_u64())
         .max_instances(arguments.max_instances)
@@ -212,6 +209,20 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         InputsAre::Records => {}
         InputsAre::States => builder = builder.merge_states(),
         InputsAre::DeadLetters => builder = builder.from(From::DeadLetters),
+    }
+    // Those that are not named have their defaults, or follow from a budget.
+    type Setter = fn(JobBuilder, u64) -> JobBuilder;
+    let sizes: [(Option<ByteSize>, Setter); 5] = [
+        (arguments.memory, JobBuilder::memory),
+        (arguments.max_record, JobBuilder::max_record),
+        (arguments.max_output, JobBuilder::max_output),
+        (arguments.max_state, JobBuilder::max_state),
+        (arguments.memory_budget, JobBuilder::memory_budget),
+    ];
+    for (size, set) in sizes {
+        if let Some(size) = size {
+            builder = set(builder, size.as_u64());
+        }
     }
     if let Some(fuel) = arguments.fuel {
         builder = builder.fuel(fuel);

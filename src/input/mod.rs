@@ -38,7 +38,7 @@ use pick::Picker;
 pub(crate) use pick::Wanted;
 
 /// Cuts that may wait to be taken.
-const QUEUE: usize = 4;
+pub(crate) const QUEUE: usize = 4;
 
 /// What the cutter says next about the input, in order.
 #[derive(Debug)]
@@ -97,6 +97,8 @@ pub(crate) struct CutRules {
     pub range_size: u64,
     /// A longer record of a stream is not held in memory.
     pub max_record: u64,
+    /// How far back zstd may refer, as a power of two of bytes.
+    pub window: u32,
 }
 
 /// `--from`: formats that a user can name.

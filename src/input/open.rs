@@ -175,6 +175,11 @@ impl Inputs {
         self.0.iter().map(Opened::bytes).sum()
     }
 
+    /// Whether no input passes this process: all are files that workers read by themselves.
+    pub fn are_read_by_workers(&self) -> bool {
+        self.0.iter().all(|opened| matches!(opened.kind, Kind::Regular { .. }))
+    }
+
     /// Whether a file has grown since it was opened.
     ///
     /// # Errors

@@ -49,6 +49,7 @@ fn records_from(
         from_place: (place > 0).then_some((InputId(0), place)),
         range_size,
         max_record: 1 << 20,
+        window: crate::compression::WINDOW,
     };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
     let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();

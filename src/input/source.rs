@@ -86,13 +86,16 @@ pub(super) struct Bytes<'a> {
     /// The first bytes, until it is known what they are.
     first: Vec<u8>,
     decoder: Option<(Compression, Decoder<Packed<'a>>)>,
+    /// How far back zstd may refer, as a power of two of bytes.
+    window: u32,
     begun: bool,
 }
 
 impl<'a> Bytes<'a> {
-    /// `stop` becomes readable once nobody wants the stream any more.
-    pub fn new(file: &'a File, stop: &'a OwnedFd) -> Bytes<'a> {
-        Bytes { raw: Raw { file, stop }, first: Vec::new(), decoder: None, begun: false }
+    /// `stop` becomes readable once nobody wants the stream any more; `window` is how far back
+    /// zstd may refer.
+    pub fn new(file: &'a File, stop: &'a OwnedFd, window: u32) -> Bytes<'a> {
+        Bytes { raw: Raw { file, stop }, first: Vec::new(), decoder: None, window, begun: false }
     }
 
     /// The stream below, compressed or not.
@@ -150,7 +153,7 @@ impl<'a> Bytes<'a> {
         let Some(compression) = Compression::of_bytes(&self.first) else { return Ok(()) };
         let first = Cursor::new(std::mem::take(&mut self.first));
         let packed = BufReader::with_capacity(PACKED, first.chain(self.raw));
-        let decoder = compression.decoder(packed)?;
+        let decoder = compression.decoder(packed, self.window)?;
         self.decoder = Some((compression, decoder));
         Ok(())
     }
@@ -164,6 +167,11 @@ fn explain(compression: Compression, error: &io::Error) -> io::Error {
         format!("it is compressed with {name} and ends in the middle of that")
     } else if text.to_lowercase().contains("dictionary") {
         format!("it is compressed with {name} and a dictionary, which is not supported")
+    } else if text.contains("too much memory") {
+        format!(
+            "it is compressed with {name} over a window that is larger than is allowed (128 MiB, \
+             with --memory-budget 8 MiB): decompress it before"
+        )
     } else {
         format!("it is compressed with {name}, and that is damaged: {text}")
     })

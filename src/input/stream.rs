@@ -37,7 +37,7 @@ pub(super) fn cut(
     let _ = fcntl_setpipe_size(file, 1 << 20);
     let mut cutter = StreamCutter {
         opened,
-        source: Bytes::new(file, &out.stopped),
+        source: Bytes::new(file, &out.stopped, rules.window),
         rules,
         picker,
         out,

@@ -187,6 +187,7 @@ impl JobBuilder {
     /// Memory of one plugin instance in bytes; default: 256 MiB.
     pub fn memory(mut self, bytes: u64) -> Self {
         self.job.limits.memory = bytes;
+        self.job.asked.memory = true;
         self
     }
 
@@ -199,12 +200,14 @@ impl JobBuilder {
     /// What may be made of one record, in bytes; default: 64 MiB.
     pub fn max_output(mut self, bytes: u64) -> Self {
         self.job.limits.max_output = bytes;
+        self.job.asked.max_output = true;
         self
     }
 
     /// What a reduce may fold records into, in bytes; default: 64 MiB.
     pub fn max_state(mut self, bytes: u64) -> Self {
         self.job.limits.max_state = bytes;
+        self.job.asked.max_state = true;
         self
     }
 
@@ -269,6 +272,14 @@ impl JobBuilder {
     /// Length of a record in bytes; default: 64 MiB.
     pub fn max_record(mut self, bytes: u64) -> Self {
         self.job.limits.max_record = bytes;
+        self.job.asked.max_record = true;
+        self
+    }
+
+    /// What all processes of the job together may have, in bytes: there are fewer workers
+    /// where it is small, and limits that were not named follow from it. Default: any.
+    pub fn memory_budget(mut self, bytes: u64) -> Self {
+        self.job.memory_budget = Some(bytes);
         self
     }
 

@@ -248,6 +248,15 @@ impl Limits {
     }
 }
 
+/// Which limits the user has named: those stay where the rest follows from a budget.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Asked {
+    pub memory: bool,
+    pub max_record: bool,
+    pub max_output: bool,
+    pub max_state: bool,
+}
+
 /// A plugin, and what it is told.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Plugin {
@@ -320,6 +329,9 @@ pub struct Job {
     pub(crate) retries: u32,
     pub(crate) max_errors: MaxErrors,
     pub(crate) limits: Limits,
+    /// What all processes together may have, in bytes.
+    pub(crate) memory_budget: Option<u64>,
+    pub(crate) asked: Asked,
     pub(crate) sandbox: Sandbox,
     pub(crate) cache: Cache,
     pub(crate) inputs_are: InputsAre,
@@ -369,6 +381,8 @@ impl Job {
                     compile_timeout: Duration::from_secs(600),
                     compile_memory: 4 << 30,
                 },
+                memory_budget: None,
+                asked: Asked::default(),
                 sandbox: Sandbox::Auto { require: Layers::NONE },
                 cache: Cache::Default,
                 inputs_are: InputsAre::Records,

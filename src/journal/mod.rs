@@ -40,7 +40,7 @@ const CHECK: usize = 16;
 #[serde(rename_all = "kebab-case")]
 enum Line {
     Terms(Terms),
-    Entry(Entry),
+    Entry(Box<Entry>),
 }
 
 /// The journal of a run, as it is written.
@@ -99,7 +99,7 @@ impl Journal {
     pub fn append(&mut self, entry: Entry) -> Result<(), Error> {
         self.last = Instant::now();
         let written = fault::at("before-write-journal")
-            .and_then(|()| self.write(&Line::Entry(entry)))
+            .and_then(|()| self.write(&Line::Entry(Box::new(entry))))
             .and_then(|()| fault::at("after-write-journal"))
             .and_then(|()| match self.fsync {
                 Fsync::Never => Ok(()),
@@ -167,7 +167,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Found>> {
                 found = Some(Found { terms, entries: Vec::new(), length });
             }
             (Line::Terms(terms), Some(found)) => found.terms = terms,
-            (Line::Entry(entry), Some(found)) => found.entries.push(entry),
+            (Line::Entry(entry), Some(found)) => found.entries.push(*entry),
             (Line::Entry(_), None) => break,
         }
     }

@@ -100,7 +100,8 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     inputs.check(job)?;
     let directory = SocketDirectory::new()?;
     let patience = Patience::new(&job.stop, job.limits.job_timeout);
-    let Prepared { artifacts, plan, .. } = Prepared::new(job, &inputs, &directory, &patience)?;
+    let Prepared { job, artifacts, plan, .. } = Prepared::new(job, &inputs, &directory, &patience)?;
+    let job = &job;
     let data = SideData::sizes(job)?;
     let range_size = plan.cut_rules.range_size;
     let outputs = output::check(&job.output, &inputs)?;

@@ -3,6 +3,7 @@
 //! cut the input and listen to workers.
 
 mod answer;
+mod budget;
 mod commit;
 mod desk;
 mod explain;
@@ -125,7 +126,9 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let directory = SocketDirectory::new()?;
     job.stop.knows(directory.path());
     let patience = Patience::new(&job.stop, job.limits.job_timeout);
-    let Prepared { artifacts, formats, plan } = Prepared::new(job, &inputs, &directory, &patience)?;
+    let Prepared { job, artifacts, formats, plan } =
+        Prepared::new(job, &inputs, &directory, &patience)?;
+    let job = &job;
     for (plugin, Artifact { origin, took, .. }) in job.plugins().zip(&artifacts) {
         events(Event::Ready { plugin, origin: *origin, took: *took });
     }
@@ -185,6 +188,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
 
 /// What is settled before anything of a job is read or written.
 struct Prepared {
+    /// With limits that keep it within its budget.
+    job: Job,
     artifacts: Vec<Artifact>,
     formats: Formats,
     plan: Plan,
@@ -198,12 +203,14 @@ impl Prepared {
         directory: &SocketDirectory,
         patience: &Patience,
     ) -> Result<Prepared, Error> {
+        let job = &budget::settle_compiling(job);
         let cache = Cache::open(&job.cache)?;
         let artifacts = compile::prepare_all(job, directory, cache.as_ref(), patience)?;
         plan::check_operations(job, &artifacts)?;
-        let formats = Formats::new(job, inputs, plan::results(&artifacts))?;
-        let plan = Plan::new(job, inputs, &artifacts, &formats);
-        Ok(Prepared { artifacts, formats, plan })
+        let job = budget::settle(job, inputs, &artifacts)?;
+        let formats = Formats::new(&job, inputs, plan::results(&artifacts))?;
+        let plan = Plan::new(&job, inputs, &artifacts, &formats);
+        Ok(Prepared { job, artifacts, formats, plan })
     }
 }
 

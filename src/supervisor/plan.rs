@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::compile::Artifact;
+use crate::compression::{SMALL_WINDOW, WINDOW};
 use crate::error::Error;
 use crate::input::{self, CutRules, Inputs, Wanted};
 use crate::job::{self, InputsAre, Job, Output};
@@ -16,6 +17,7 @@ use crate::side_data::SideData;
 use crate::slots;
 
 use super::answer::Results;
+use super::budget;
 use super::formats::Formats;
 
 /// The size of a range for large inputs, in bytes.
@@ -29,7 +31,7 @@ const RANGES_EACH: u64 = 4;
 const WORKER_DATA: u64 = 512 << 20;
 /// States that a worker may hold at once: two slots, each with two that have come, one
 /// that was made of them, and one on its way between.
-const STATES: u64 = 8;
+pub(super) const STATES: u64 = 8;
 
 /// How much longer a row and its header's names may be as JSON text, in which one byte may
 /// take six.
@@ -88,12 +90,20 @@ impl Plan {
             from_place: None,
             range_size,
             max_record: record,
+            window: match job.memory_budget {
+                None => WINDOW,
+                Some(_) => SMALL_WINDOW,
+            },
         };
         // All that is made of one record has to fit.
         let header = if formats.rows_come { record } else { 0 };
         let input = header + cut_rules.longest_range();
         let output = record.max(range_size).max(made) + CHUNK as u64;
         let plugins = artifacts.len() as u64;
+        let own = match job.memory_budget {
+            None => WORKER_DATA,
+            Some(_) => budget::worker_data(artifacts.iter().map(|one| one.length).sum()),
+        };
         Plan {
             workers: workers.min(useful) as usize,
             cut_rules,
@@ -102,7 +112,7 @@ impl Plan {
                 + 2 * record
                 + header * ROW_AS_JSON
                 + if results == Results::State { STATES * max_state } else { 0 }
-                + WORKER_DATA,
+                + own,
             results,
             // A record has its terminator besides, and may be quoted.
             most_finished: 4 * max_state.max(made),

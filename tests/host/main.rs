@@ -10,6 +10,7 @@
 mod account;
 mod batch;
 mod bounds;
+mod budget;
 mod cache;
 mod cli;
 mod compression;

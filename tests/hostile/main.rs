@@ -12,6 +12,7 @@
 //! contain one of the names.
 
 mod attacks;
+mod control_group;
 mod driver;
 mod hook;
 mod supervise;
