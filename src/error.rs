@@ -157,13 +157,29 @@ pub enum Error {
     #[error("{0}")]
     Workers(String),
     /// The operating system refused something that the program needs.
-    #[error("cannot {doing}: {source}")]
+    #[error("cannot {doing}: {source}{}", hint(source))]
     System {
         /// What was tried.
         doing: &'static str,
         /// The system's answer.
         source: io::Error,
     },
+}
+
+/// What can be done about it, where that is known.
+fn hint(error: &io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "; `ulimit -n` tells how many there may be, of which the program needs some twenty \
+             and ten for each worker (--workers)"
+        }
+        Some(libc::EFBIG) => "; `ulimit -f` must allow files as large as a record and more",
+        Some(libc::ENOMEM) => {
+            "; `ulimit -v` must not bound addresses, of which many more are reserved than used \
+             (--memory-budget bounds memory)"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

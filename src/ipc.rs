@@ -151,6 +151,11 @@ fn sweep(place: &Path) {
     }
 }
 
+/// Whether an error says that this process can have no more, and nothing about a worker.
+pub(crate) fn is_of_this_process(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+}
+
 /// Sends requests to one worker.
 pub(crate) struct Requests(IpcSender<Request>);
 
@@ -192,6 +197,10 @@ fn sender_over(socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
     descriptors.push(SendAncillaryMessage::ScmRights(&passed));
     let packet = [&headers[0], &headers[1], &message[..]].map(IoSlice::new);
     sendmsg(&courier, &packet, &mut descriptors, SendFlags::NOSIGNAL)?;
+    // The other end of the courier and the passed descriptor take one each. Where there is no
+    // room the kernel drops the second in silence, and ipc-channel panics.
+    let room = [socket.try_clone()?, socket.try_clone()?];
+    drop(room);
     let (_, sender) = server.accept().map_err(io::Error::other)?;
     Ok(sender)
 }

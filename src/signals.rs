@@ -2,10 +2,12 @@
 //! ends the program at once.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::{Error, Stop};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 /// Signals so close together are one: `timeout` sends its own to the process and to its
@@ -24,6 +26,8 @@ pub fn stop_on_them(stop: &Stop) -> Result<(), Error> {
     let wanted = [SIGINT, SIGTERM, SIGHUP];
     let wanted = wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
     let mut signals = Signals::new(wanted).map_err(system)?;
+    // Where a file must not grow any more, that is the error of whoever writes to it.
+    flag::register(SIGXFSZ, Arc::default()).map_err(system)?;
     let stop = stop.clone();
     let listen = move || {
         let mut first = None;

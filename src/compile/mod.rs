@@ -19,7 +19,7 @@ use crossbeam_channel::{RecvTimeoutError, unbounded};
 
 use crate::error::Error;
 use crate::fault;
-use crate::ipc::{Heard, SocketDirectory};
+use crate::ipc::{Heard, SocketDirectory, is_of_this_process};
 use crate::job::Job;
 use crate::protocol::{Abi, Compiled, Fatal, Layout, Operation, Request, Response};
 use crate::roles::Role;
@@ -245,7 +245,10 @@ fn compile_once(
                     data: 0,
                     settings: job.limits.settings(),
                 };
-                if worker.connect(directory, &requests, prepare).is_err() {
+                if let Err(error) = worker.connect(directory, &requests, prepare) {
+                    if is_of_this_process(&error) {
+                        return Err(Error::system("connect to a worker", error));
+                    }
                     // It is gone, which the guard will say, or has to go.
                     worker.kill();
                 }

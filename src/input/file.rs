@@ -17,6 +17,9 @@ use crate::range::Range;
 use crate::records::csv::Header;
 use crate::records::{BOM, CHUNK, Format, Item, RangeReader, Splitter, Step};
 
+/// What may stand behind a row that is as long as may be, in bytes: the end of its line.
+const BEHIND: u64 = 2;
+
 pub(super) fn cut(
     opened: &Opened,
     (file, length, index): (&File, u64, u32),
@@ -91,22 +94,44 @@ impl FileCutter<'_> {
     ) -> Result<(Option<Arc<Header>>, u64), Stopped> {
         let delimiter = format.delimiter().filter(|_| headers.are_there());
         let Some(delimiter) = delimiter else { return Ok((None, start)) };
-        let (mut buffer, stretch) = (Vec::new(), (start, self.length));
+        let (mut buffer, mut from) = (Vec::new(), start);
         let max = self.rules.max_record;
-        let mut reader = RangeReader::from_file(self.file, &mut buffer, format, stretch, max);
         let name = self.opened.name();
-        match reader.next() {
-            Ok(Item::Record { start, bytes }) => match headers.take(&name, bytes, delimiter) {
-                Ok(header) => Ok((Some(header), start + bytes.len() as u64)),
-                Err(error) => self.out.fail(error),
-            },
-            Ok(Item::TooLong { .. }) => self.out.fail(Headers::too_long(name)),
-            Ok(Item::End) => Ok((None, self.length)),
-            Ok(Item::Fault(fault)) => {
-                self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
-                Err(Stopped)
-            }
-            Err(error) => self.out.fail(Error::ReadInput { name, source: io::Error::other(error) }),
+        loop {
+            // What is longer than it may be is not followed to its end.
+            let end = from.saturating_add(max.max(CHUNK as u64)).saturating_add(BEHIND);
+            let stretch = (from, end.min(self.length));
+            let mut reader = RangeReader::from_file(self.file, &mut buffer, format, stretch, max);
+            return match reader.next() {
+                Ok(Item::Record { start, bytes })
+                    if start > from
+                        && start + bytes.len() as u64 == stretch.1
+                        && stretch.1 < self.length =>
+                {
+                    // It began late, and may go on behind the stretch.
+                    from = start;
+                    continue;
+                }
+                Ok(Item::Record { start, bytes }) => match headers.take(&name, bytes, delimiter) {
+                    Ok(header) => Ok((Some(header), start + bytes.len() as u64)),
+                    Err(error) => self.out.fail(error),
+                },
+                Ok(Item::TooLong { .. }) => self.out.fail(Headers::too_long(name)),
+                Ok(Item::End) if stretch.1 == self.length => Ok((None, self.length)),
+                Ok(Item::End) if self.out.is_stopped() => Err(Stopped),
+                Ok(Item::End) => {
+                    // Until here there was nothing but ends of rows.
+                    from = stretch.1;
+                    continue;
+                }
+                Ok(Item::Fault(fault)) => {
+                    self.out.send(Cut::Fault { input: self.opened.id(), fault })?;
+                    Err(Stopped)
+                }
+                Err(error) => {
+                    self.out.fail(Error::ReadInput { name, source: io::Error::other(error) })
+                }
+            };
         }
     }
 
@@ -195,6 +220,10 @@ impl FileCutter<'_> {
     }
 
     fn read(&self, buffer: &mut [u8], at: u64) -> Result<usize, Stopped> {
+        // It can be long until the next range is sent.
+        if self.out.is_stopped() {
+            return Err(Stopped);
+        }
         let error = loop {
             match self.file.read_at(buffer, at) {
                 Ok(0) if !buffer.is_empty() => {

@@ -21,9 +21,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::error::Error;
+use crate::protocol::AfterFailure;
 use crate::range::{InputId, Range};
 use crate::records::csv::Header;
 use crate::records::{CHUNK, Fault, Format, JsonSplitter, Pointer, Splitter};
@@ -99,6 +100,8 @@ pub(crate) struct CutRules {
     pub max_record: u64,
     /// How far back zstd may refer, as a power of two of bytes.
     pub window: u32,
+    /// What follows a record that fails.
+    pub after_failure: AfterFailure,
 }
 
 /// `--from`: formats that a user can name.
@@ -241,6 +244,13 @@ impl Out {
             }
             cut => Some(cut),
         }
+    }
+
+    /// Whether nobody wants further cuts.
+    fn is_stopped(&self) -> bool {
+        let mut stopped = [PollFd::new(&self.stopped, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut stopped, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     fn fail<T>(&self, error: Error) -> Result<T, Stopped> {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::From;
@@ -460,8 +460,11 @@ fn hash(hasher: &mut blake3::Hasher, file: &File, bytes: std::ops::Range<u64>) -
     Ok(())
 }
 
+/// Opens a file. A pipe that nobody writes to yet is open at once: whoever reads it waits
+/// for it first, and can be told to stop meanwhile.
 fn open_path(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::Input { name: path.display().to_string(), source })
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    file.map_err(|source| Error::Input { name: path.display().to_string(), source })
 }
 
 /// Standard input: reopened read-only where it is a file that stands at its

@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::{Cut, CutRules, From, HeaderRules, Inputs, Named, Needs, Source, Wanted, start};
 use crate::job::{FirstRow, Input};
+use crate::protocol::AfterFailure;
 use crate::range::InputId;
 use crate::records::properties::{Sample, samples};
 use crate::records::{Format, Item, RangeReader};
@@ -50,6 +51,7 @@ fn records_from(
         range_size,
         max_record: 1 << 20,
         window: crate::compression::WINDOW,
+        after_failure: AfterFailure::GoOn,
     };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
     let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();

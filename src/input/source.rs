@@ -25,7 +25,7 @@ pub(super) struct Raw<'a> {
 
 impl Raw<'_> {
     /// Waits until the stream can be read (true), the time is up (false), or nobody
-    /// wants it any more (an error, see [`Raw::is_stopped`]).
+    /// wants it any more (an error).
     pub fn wait(&self, limit: Option<Duration>) -> io::Result<bool> {
         let limit = limit.map(|limit| Timespec {
             tv_sec: limit.as_secs() as i64,
@@ -41,13 +41,6 @@ impl Raw<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// Whether nobody wants the stream any more.
-    pub fn is_stopped(&self) -> bool {
-        let mut fds = [PollFd::new(self.stop, PollFlags::IN)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
     settled_format,
 };
 use crate::error::Error;
+use crate::protocol::AfterFailure;
 use crate::range::Range;
 use crate::records::csv::{Delimiter, Header};
 use crate::records::{BOM, CHUNK, Fault, Format, Seek, Splitter, Step};
@@ -25,6 +26,9 @@ use crate::records::{BOM, CHUNK, Fault, Format, Seek, Splitter, Step};
 const PAUSE: Duration = Duration::from_millis(20);
 /// The same for one that gives a little all the time: no record waits longer.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Where the job ends with a record that is too long, its end is looked for so many bytes
+/// behind the limit, to tell its length; a stream need not have one.
+const FAR: u64 = 64 << 20;
 
 pub(super) fn cut(
     opened: &Opened,
@@ -202,7 +206,7 @@ impl StreamCutter<'_> {
             let unfinished = self.base + self.held.len() as u64 - from;
             if unfinished > self.rules.max_record {
                 self.emit(boundary)?;
-                boundary = self.pass_over(&mut boundaries)?;
+                boundary = self.pass_over(&mut boundaries, from)?;
                 continue;
             }
             let whole = boundary > self.base;
@@ -276,8 +280,13 @@ impl StreamCutter<'_> {
         self.out.send(Cut::PassedOver { records })
     }
 
-    /// Drops the bytes of a record that is too long, up to its end; gives that.
-    fn pass_over(&mut self, boundaries: &mut Boundaries) -> Result<u64, Stopped> {
+    /// Drops the bytes of a record that is too long and begins at `first`, up to its end;
+    /// gives that. Where the job ends with it, its end is not looked for for ever.
+    fn pass_over(&mut self, boundaries: &mut Boundaries, first: u64) -> Result<u64, Stopped> {
+        let patience = match self.rules.after_failure {
+            AfterFailure::Stop => first.saturating_add(self.rules.max_record + FAR),
+            AfterFailure::GoOn => u64::MAX,
+        };
         let mut lines;
         let (format, splitter) = match boundaries {
             Boundaries::Lines(format) => {
@@ -289,6 +298,11 @@ impl StreamCutter<'_> {
         let (start, end) = loop {
             match splitter.next(self.base, &self.held, self.last) {
                 Step::Record { start, end } => break (start, end),
+                Step::More { seen, .. } if seen > patience && !self.picker.is_choosy() => {
+                    let range = Range { input: self.opened.id(), start: first, end: seen };
+                    self.out.send(Cut::TooLong { range })?;
+                    return Err(Stopped);
+                }
                 Step::More { seen, .. } => {
                     self.forget_before(seen);
                     self.read()?;
@@ -360,7 +374,7 @@ impl StreamCutter<'_> {
     }
 
     fn fail<T>(&self, source: io::Error) -> Result<T, Stopped> {
-        if self.source.raw().is_stopped() {
+        if self.out.is_stopped() {
             return Err(Stopped);
         }
         self.out.fail(Error::ReadInput { name: self.opened.name(), source })

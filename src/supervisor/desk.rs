@@ -19,6 +19,16 @@ pub(super) enum Task {
 }
 
 impl Task {
+    /// Bytes of input that the attempt that is out goes over.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Task::Range(work) => {
+                work.attempt().map_or(0, |attempt| attempt.end.saturating_sub(attempt.start))
+            }
+            Task::States(_) => 0,
+        }
+    }
+
     /// The attempt that is out.
     pub fn attempt(&self) -> Option<Nonce> {
         match self {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::fault;
 use crate::input::From;
-use crate::ipc::{Heard, Violation};
+use crate::ipc::{Heard, Violation, is_of_this_process};
 use crate::job::OnError;
 use crate::output::{Failed, Finished};
 use crate::protocol::{Done, Fatal, Request, Response, Retries, Start};
@@ -55,7 +55,10 @@ impl Supervisor<'_> {
                     data: self.data.files.len() as u8,
                     settings: self.job.limits.settings(),
                 };
-                if worker.handle.connect(&self.directory, &requests, prepare).is_err() {
+                if let Err(error) = worker.handle.connect(&self.directory, &requests, prepare) {
+                    if is_of_this_process(&error) {
+                        return Err(Error::system("connect to a worker", error));
+                    }
                     // It is gone, which will be heard, or has named what is not its own.
                     worker.handle.kill();
                 }

@@ -181,11 +181,13 @@ impl Place {
     fn watch_front(&mut self) {
         let Some(worker) = &mut self.worker else { return };
         let front = self.desk.out().next();
-        let attempt = front.and_then(|slot| self.desk.task(slot)?.attempt());
+        let task = front.and_then(|slot| self.desk.task(slot));
+        let bytes = task.as_ref().map_or(0, |task| task.bytes());
+        let attempt = task.and_then(|task| task.attempt());
         if let Some(nonce) = attempt
             && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != nonce)
         {
-            worker.watch = Some(Watch::new(nonce, worker.times()));
+            worker.watch = Some(Watch::new(nonce, bytes, worker.times()));
         }
     }
 

@@ -94,6 +94,7 @@ impl Plan {
                 None => WINDOW,
                 Some(_) => SMALL_WINDOW,
             },
+            after_failure: super::after_failure(&job.on_error),
         };
         // All that is made of one record has to fit.
         let header = if formats.rows_come { record } else { 0 };

@@ -10,6 +10,9 @@ use crate::slots::Progress;
 /// an attempt cannot last for ever. (Tests that stop a worker wait less long.)
 const PATIENCE: Duration = Duration::from_millis(if cfg!(feature = "faults") { 100 } else { 1000 });
 
+/// Bytes in a second that an honest worker surely passes over, where a record is too long.
+const SLOWEST: u64 = 50 << 20;
+
 /// How many times the CPU limit a record may take by the clock on the wall before
 /// the process counts as stalled.
 const WALL: u32 = 10;
@@ -54,12 +57,16 @@ pub(super) struct Watch {
     since: Times,
     began: Instant,
     asked: Option<Times>,
+    /// Time that going over all bytes of it may take.
+    allowance: Duration,
 }
 
 impl Watch {
-    /// For an attempt that the worker can begin now.
-    pub fn new(nonce: Nonce, times: Times) -> Watch {
-        Watch { nonce, progress: Progress::Idle, since: times, began: times.now, asked: None }
+    /// For an attempt at so many bytes that the worker can begin now.
+    pub fn new(nonce: Nonce, bytes: u64, times: Times) -> Watch {
+        let allowance = Duration::from_secs(bytes / SLOWEST);
+        let (progress, began) = (Progress::Idle, times.now);
+        Watch { nonce, progress, since: times, began, asked: None, allowance }
     }
 
     /// The attempt that is watched.
@@ -71,10 +78,11 @@ impl Watch {
     pub fn look(&mut self, progress: Progress, times: Times, timeout: Duration) -> Judgement {
         if let Some(asked) = &self.asked {
             // Whatever it claims to be at: one record, and the answer, were its due.
-            if times.cpu_since(asked) > timeout * 2 + PATIENCE {
+            let due = timeout * 2 + PATIENCE + self.allowance;
+            if times.cpu_since(asked) > due {
                 return Judgement::Deaf;
             }
-            if times.now - asked.now > (timeout * 2 + PATIENCE) * WALL {
+            if times.now - asked.now > due * WALL {
                 return Judgement::Stalled;
             }
         }
@@ -112,7 +120,7 @@ mod tests {
         fn new() -> Clock {
             let start = Instant::now();
             let times = Times { cpu: Some(Duration::ZERO), now: start };
-            Clock { start, watch: Watch::new(Nonce(1), times) }
+            Clock { start, watch: Watch::new(Nonce(1), 0, times) }
         }
 
         fn look(&mut self, progress: Progress, cpu: u64, wall: u64) -> Judgement {

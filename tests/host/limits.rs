@@ -209,3 +209,19 @@ fn what_stands_between_records_makes_none_of_them_longer() {
         }
     }
 }
+
+#[test]
+fn what_stands_before_a_header_does_not_cut_it() {
+    // Around where a file is looked at in pieces.
+    for before in (0..12).map(|more| (256 << 10) - 4 + more) {
+        let text = format!("{}first,second\n1,2\n", "\n".repeat(before));
+        let scene = Scene::new();
+        scene.file("data.csv", &text);
+        for flags in ["", "--max-record 12"] {
+            let ran = scene.host(&wat::keeps_all()).args(flags).arg("data.csv").run();
+            ran.exits(0).writes("first,second\n1,2\n");
+        }
+        let ran = scene.host(&wat::keeps_all()).args("--max-record 11 data.csv").run();
+        ran.exits(1).says("the header of data.csv is longer than --max-record allows");
+    }
+}

@@ -9,6 +9,7 @@
 
 mod account;
 mod batch;
+mod bombs;
 mod bounds;
 mod budget;
 mod cache;
@@ -29,6 +30,7 @@ mod inputs;
 mod isolation;
 mod limits;
 mod lines;
+mod odd_inputs;
 mod operations;
 mod order;
 mod output_dir;

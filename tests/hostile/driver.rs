@@ -1,7 +1,6 @@
 //! The driver: runs every attack against a supervisor of its own and judges it.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
