@@ -95,7 +95,7 @@ fn fuel_ends_a_record_at_the_same_instruction_everywhere() {
                 _ => too_little = middle,
             }
         }
-        assert!(enough > 5000, "{enough}");
+        assert!(enough > 5000, "{enough} units are enough");
         for flags in ["--workers 1", "--workers 3 --range-size 10", "--isolate record"] {
             assert_eq!(passes(plugin, enough, flags), 150);
             // Where the loop ends one instruction earlier the rest passes.
