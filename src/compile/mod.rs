@@ -171,7 +171,7 @@ fn prepare(
 enum Attempt {
     Compiled(Artifact),
     Refused(String),
-    /// The process broke off by itself, which it does where there is no memory or no stack.
+    /// The process aborted, which it does where there is no memory or no stack.
     Broke(Exit),
     Died(String),
 }
@@ -213,9 +213,7 @@ fn compile_once(
             }
             Ok(Heard::Closed(None)) | Err(RecvTimeoutError::Disconnected) => {
                 return Ok(match worker.end().0 {
-                    exit @ Exit::Signal(libc::SIGABRT | libc::SIGSEGV | libc::SIGBUS) => {
-                        Attempt::Broke(exit)
-                    }
+                    exit @ Exit::Signal(libc::SIGABRT) => Attempt::Broke(exit),
                     exit => Attempt::Died(exit.to_string()),
                 });
             }
