@@ -56,7 +56,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let side_data = map_data(side_data)?;
     // What these need of the system they can get only now.
     let engine = runtime::engine(settings).map_err(words)?;
-    make_room_on_the_stack(settings.stack).context("cannot make room on the stack")?;
+    make_room_on_the_stack(settings.stack);
     std::hint::black_box(RandomState::new());
     let first_input = descriptors::worker::PLUGINS + i32::from(plugins) + i32::from(data);
     let descriptors = WorkerDescriptors {
@@ -110,18 +110,17 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
 }
 
 /// Stack of this program's own beneath a plugin's calls, in bytes.
-const OWN_STACK: u64 = 8 << 20;
+const OWN_STACK: u64 = 4 << 20;
 
 /// Lets the stack of this thread, the only one, grow as far as a plugin's calls may need.
-/// (Where whoever started the program allows less, a plugin that needs it crashes its worker.)
-fn make_room_on_the_stack(plugin: u64) -> std::io::Result<()> {
+/// Where that is not allowed, a plugin that needs it crashes its worker.
+fn make_room_on_the_stack(plugin: u64) {
     let Rlimit { current, maximum } = getrlimit(Resource::Stack);
     let wanted = plugin + OWN_STACK;
     let wanted = maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    if current.is_none_or(|current| current >= wanted) {
-        return Ok(());
+    if current.is_some_and(|current| current < wanted) {
+        let _ = setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum });
     }
-    Ok(setrlimit(Resource::Stack, Rlimit { current: Some(wanted), maximum })?)
 }
 
 /// The compiled plugins, after them the side data, and after that the input files.

@@ -1,6 +1,7 @@
 //! The sandbox as a user meets it: its modes, the doctor, and that it is up in a run.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod container;
 mod missing;
 mod outer;
 

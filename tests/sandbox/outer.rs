@@ -21,6 +21,8 @@ pub enum Call {
     /// `prlimit64` where it sets a limit. Everybody may go on asking for one, which the
     /// start of a Rust program does.
     PrlimitThatSets,
+    /// `clone` with this flag.
+    Clone(i32),
 }
 
 impl Call {
@@ -29,6 +31,7 @@ impl Call {
             Call::Any(number) => number,
             Call::Prctl(_) => libc::SYS_prctl,
             Call::PrlimitThatSets => libc::SYS_prlimit64,
+            Call::Clone(_) => libc::SYS_clone,
         }
     }
 
@@ -40,6 +43,10 @@ impl Call {
                 (0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, u64::from(option.unsigned_abs()))
             }
             Call::PrlimitThatSets => (2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0),
+            Call::Clone(flag) => {
+                let flag = u64::from(flag.unsigned_abs());
+                (0, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(flag), flag)
+            }
         };
         let condition = SeccompCondition::new(argument, width, comparison, value).unwrap();
         Some(SeccompRule::new(vec![condition]).unwrap())
