@@ -443,3 +443,28 @@ fn ready(socket: BorrowedFd<'_>, process: BorrowedFd<'_>) -> Ready {
         }
     }
 }
+
+/// Takes bytes for packets, each behind its length, as a worker could send them: what passes is
+/// a response, and nothing else is done with the rest.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(mut data: &[u8]) {
+    while let Some((length, rest)) = data.split_first_chunk() {
+        let length = usize::from(u16::from_le_bytes(*length));
+        let held = length.min(rest.len());
+        let mut packet = [0; MAX_RESPONSE];
+        let copied = held.min(MAX_RESPONSE);
+        packet[..copied].copy_from_slice(&rest[..copied]);
+        if let Ok(message) = check(&packet, length) {
+            assert!(length <= MAX_RESPONSE && message.len() + HEADERS == length);
+            let _: Result<Response, _> = postcard::from_bytes(message);
+        }
+        // The same message under headers that are right.
+        let message = &rest[..held.min(MAX_RESPONSE - HEADERS)];
+        if let Ok(response) = postcard::from_bytes::<Response>(message) {
+            let again = postcard::to_stdvec(&response).unwrap_or_default();
+            assert!(again.len() <= message.len());
+            assert_eq!(postcard::from_bytes(&again), Ok(response));
+        }
+        data = &rest[held..];
+    }
+}

@@ -35,6 +35,10 @@ mod descriptors;
 mod error;
 mod event;
 mod fault;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 mod input;
 mod ipc;
 mod job;

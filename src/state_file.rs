@@ -73,7 +73,8 @@ fn decode(file: &[u8], max_state: u64) -> Result<Option<Vec<u8>>, String> {
         return Err("it is damaged: its checksum is not that of its bytes".into());
     }
     match presence {
-        0 => Ok(None),
+        0 if state.is_empty() => Ok(None),
+        0 => Err("it is damaged: it says that there is no state, and there is one".into()),
         1 => Ok(Some(state.to_vec())),
         other => Err(format!("it is damaged: byte {} is {other}", MAGIC.len())),
     }
@@ -83,6 +84,14 @@ fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(bytes);
     crc.sum()
+}
+
+/// Takes bytes for a file with a state: what is read is what is written.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    if let Ok(state) = decode(data, 1 << 20) {
+        assert_eq!(encode(state.as_deref()), data);
+    }
 }
 
 #[cfg(test)]

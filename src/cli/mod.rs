@@ -327,6 +327,25 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     Ok(Request { job, looks, stats: arguments.stats })
 }
 
+/// Takes bytes for words of a command line, with zeros between them: they are a request, or
+/// refused.
+#[cfg(fuzzing)]
+pub fn fuzz(data: &[u8]) {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    let words: Vec<OsString> =
+        data.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
+    let all = std::iter::once("host".into()).chain(words.iter().cloned());
+    if let Ok(arguments) = Arguments::try_parse_from(all)
+        // Which file that is is the fuzzer's choice.
+        && arguments.params.is_none()
+    {
+        let _ = settle(arguments, InputsAre::Records);
+    }
+    let _ = merge::MERGE.parse(words.iter().cloned());
+    let _ = retry::RETRY.parse(words.into_iter());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

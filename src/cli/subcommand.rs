@@ -28,11 +28,20 @@ pub struct Subcommand {
 impl Subcommand {
     /// Reads the arguments behind `host`.
     pub fn request(&self, words: impl Iterator<Item = OsString>) -> Result<Request, ExitCode> {
-        let matches = self.command().try_get_matches_from(words).map_err(said)?;
-        let arguments = Arguments::from_arg_matches(&matches).map_err(said)?;
+        let (matches, arguments) = self.parse(words).map_err(said)?;
         self.refuse_others(&matches)
             .and_then(|()| settle(arguments, self.inputs_are))
             .map_err(|error| report::refuse(&error))
+    }
+
+    /// What the words say, if they can be understood.
+    pub(super) fn parse(
+        &self,
+        words: impl Iterator<Item = OsString>,
+    ) -> Result<(ArgMatches, Arguments), clap::Error> {
+        let matches = self.command().try_get_matches_from(words)?;
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        Ok((matches, arguments))
     }
 
     fn command(&self) -> Command {

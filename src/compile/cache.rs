@@ -378,3 +378,23 @@ fn copy(from: &mut impl Read, to: &mut impl Write, mut show: impl FnMut(&[u8])) 
         }
     }
 }
+
+/// Takes bytes for an entry of the cache: what is found is what was kept, and nothing else is.
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a panic tells the fuzzer")]
+pub(crate) fn fuzz(data: &[u8]) {
+    let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let cache = Cache::at(place.path()).unwrap_or_else(|error| panic!("{error}"));
+    let key = Key(blake3::hash(b"fuzz"));
+    let path = place.path().join(key.file_name());
+    let bytes = match data.split_first() {
+        // Under a hash that is right, so that more is looked at.
+        Some((0, rest)) => [rest, blake3::hash(rest).as_bytes()].concat(),
+        _ => data.to_vec(),
+    };
+    std::fs::write(&path, &bytes).unwrap_or_else(|error| panic!("{error}"));
+    match cache.find(&key) {
+        Some(found) => assert_eq!(found.length as usize + HEAD + HASH, bytes.len()),
+        None => assert!(!path.exists()),
+    }
+}

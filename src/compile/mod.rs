@@ -31,6 +31,8 @@ use crate::worker_handle::{Exit, HANDSHAKE, WorkerHandle};
 
 pub(crate) use cache::Cache;
 use cache::Key;
+#[cfg(any(test, fuzzing))]
+pub(crate) use cache::fuzz as fuzz_entries;
 pub use cache::{CacheUse, default_path as default_cache, look as look_into_cache};
 use plugin_file::PluginFile;
 pub(crate) use worker::serve;

@@ -30,6 +30,9 @@ use crate::records::csv::Header;
 use crate::records::{CHUNK, Fault, Format, JsonSplitter, Pointer, Splitter};
 
 pub(crate) use expand::{Named, expand};
+#[cfg(any(test, fuzzing))]
+pub(crate) use source::fuzz as fuzz_compressed;
+
 use header::Headers;
 pub(crate) use header::{HeaderRules, Needs};
 pub(crate) use look::Layout;

@@ -169,3 +169,32 @@ fn explain(compression: Compression, error: &io::Error) -> io::Error {
         format!("it is compressed with {name}, and that is damaged: {text}")
     })
 }
+
+/// Takes bytes for a compressed stream: it is read to its end or to where it is damaged, in
+/// pieces that are no larger than is wanted.
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a panic tells the fuzzer")]
+pub(crate) fn fuzz(data: &[u8]) {
+    const MOST: usize = 64 << 10;
+    /// What one input may unpack to here: longer ones only take longer.
+    const ENOUGH: usize = 8 << 20;
+    let opened = || -> io::Result<(File, OwnedFd)> {
+        let file = File::from(crate::slots::handover("fuzz")?);
+        rustix::io::write(&file, data)?;
+        rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+        let stop = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC)?;
+        Ok((file, stop))
+    };
+    let (file, stop) = opened().unwrap_or_else(|error| panic!("{error}"));
+    let mut bytes = Bytes::new(&file, &stop, crate::compression::SMALL_WINDOW);
+    let (mut held, mut all) = (Vec::new(), 0);
+    while let Ok(read) = bytes.read(&mut held, MOST) {
+        assert_eq!(held.len(), read);
+        assert!(read <= MOST.max(CHUNK));
+        all += read;
+        if read == 0 || all > ENOUGH {
+            break;
+        }
+        held.clear();
+    }
+}

@@ -157,6 +157,10 @@ pub(crate) fn read(path: &Path) -> io::Result<Option<Found>> {
     if bytes.len() as u64 > MAX_LENGTH {
         return Err(io::Error::other("it is larger than a journal gets"));
     }
+    parse(&bytes)
+}
+
+fn parse(bytes: &[u8]) -> io::Result<Option<Found>> {
     let mut found: Option<Found> = None;
     let mut length = 0;
     for bytes in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -200,6 +204,24 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.append(true).mode(0o600);
     options
+}
+
+/// Takes bytes for a journal, and their lines for bodies whose checksums are right: what is
+/// read comes out again as it went in.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let _ = parse(data);
+    let mut journal = String::new();
+    for body in String::from_utf8_lossy(data).lines() {
+        journal += &format!("{} {body}\n", check(body));
+    }
+    if let Ok(Some(found)) = parse(journal.as_bytes()) {
+        assert!(found.length <= journal.len() as u64);
+        for entry in found.entries {
+            let text = serde_json::to_string(&entry).unwrap_or_default();
+            assert_eq!(serde_json::from_str::<Entry>(&text).ok(), Some(entry));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 mod compact;
 pub(crate) mod csv;
 mod elements;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod json;
 mod lines;
 mod pointer;

@@ -265,3 +265,19 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
     }
     Ok(call.operation)
 }
+
+/// Takes bytes for a plugin's file: it is compiled, or refused in words that are not endless.
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a panic tells the fuzzer")]
+pub(crate) fn fuzz(data: &[u8]) {
+    use crate::protocol::{Metering, Settings};
+
+    thread_local! {
+        static ENGINE: Engine = super::engine(Settings { metering: Metering::None, stack: 512 << 10 })
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    ENGINE.with(|engine| match compile(engine, data) {
+        Ok(checked) => assert!(!checked.artifact.is_empty()),
+        Err(why) => assert!(!why.is_empty()),
+    });
+}

@@ -22,6 +22,8 @@ use crate::error::FailureKind;
 use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Metering, Operation, Settings, Setup, Start};
 
 use backtrace::backtrace;
+#[cfg(any(test, fuzzing))]
+pub(crate) use check::fuzz as fuzz_plugins;
 pub(crate) use check::{Checked, compile};
 pub(crate) use guest::Guest;
 use imports::Params;

@@ -259,6 +259,78 @@ fn read_entries(
     Ok(finished)
 }
 
+/// Takes bytes for a job's rules, an attempt, a worker's answer to it and what lies in its slot:
+/// what is accepted keeps every promise that the supervisor relies on.
+#[cfg(any(test, fuzzing))]
+#[allow(clippy::panic, reason = "a panic tells the fuzzer")]
+pub(crate) fn fuzz(data: &[u8]) {
+    use crate::protocol::Layout;
+    use crate::records::csv::Delimiter;
+    use crate::slots::WorkerSlot;
+
+    const LAYOUT: Layout = Layout { input: 64, output: 4096 };
+    const START: u64 = 1000;
+    thread_local! {
+        static SLOT: SupervisorSlot =
+            SupervisorSlot::new(LAYOUT).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let Some((rules, rest)) = data.split_first_chunk::<4>() else { return };
+    let framings = [
+        Framing::Lines,
+        Framing::Values,
+        Framing::Elements,
+        Framing::Text,
+        Framing::Rows(Delimiter::Comma),
+        Framing::Rows(Delimiter::Tab),
+    ];
+    let results =
+        [Results::Same, Results::Converted, Results::Made, Results::Outcomes, Results::State];
+    let stops = [AfterFailure::Stop, AfterFailure::GoOn];
+    let rules_of_job = Rules {
+        framing: framings[usize::from(rules[0]) % framings.len()],
+        after_failure: stops[usize::from(rules[1]) % 2],
+        results: results[usize::from(rules[2]) % results.len()],
+        max_state: 2048,
+        plugins: 1 + rules[3] % 3,
+    };
+    let modes = [Mode::Through, Mode::Alone, Mode::Fail(crate::error::FailureKind::Trap)];
+    let mode = modes[usize::from(rules[3] >> 4) % modes.len()];
+    let end = START + u64::from(rules[1]);
+    let attempt = Attempt { nonce: Nonce(7), start: START, end, mode };
+    let Ok((done, slot)) = postcard::take_from_bytes::<Done>(rest) else { return };
+    // Nobody could guess it.
+    let done = Done { nonce: attempt.nonce, ..done };
+    SLOT.with(|memory| {
+        let [input, output] = memory.files();
+        let mut theirs =
+            WorkerSlot::map(input, output, LAYOUT).unwrap_or_else(|error| panic!("{error}"));
+        let parts = theirs.parts(0);
+        let text = slot.len() / 2;
+        parts.text[..text.min(TEXT_BYTES)].copy_from_slice(&slot[..text.min(TEXT_BYTES)]);
+        let made = &slot[text..];
+        let length = made.len().min(parts.output.len());
+        parts.output[..length].copy_from_slice(&made[..length]);
+        let Ok(finished) = accept(&done, &attempt, memory, rules_of_job) else { return };
+        assert!((START..=end).contains(&done.stop));
+        assert!(finished.records() <= done.stop - START);
+        assert_eq!(finished.failures.len() as u64, done.failed);
+        let mut at = START;
+        for failed in &finished.failures {
+            let failure = &failed.failure;
+            assert!(failure.offset >= at && failure.offset + failure.length <= done.stop);
+            assert!(failure.plugin.is_none_or(|plugin| plugin < rules_of_job.plugins));
+            at = failure.offset + failure.length;
+        }
+        match rules_of_job.results {
+            Results::State => assert!(finished.output.is_empty()),
+            _ => assert!(
+                finished.output.is_empty()
+                    || finished.output.ends_with(rules_of_job.framing.terminator())
+            ),
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,6 +43,9 @@ use crate::side_data::SideData;
 use crate::state_file;
 use crate::stop::Patience;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use answer::fuzz as fuzz_answers;
+
 use answer::Results;
 use commit::Ledger;
 pub use explain::{ExplainedInput, ExplainedPlugin, Explanation, explain};

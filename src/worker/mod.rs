@@ -28,6 +28,9 @@ use crate::runtime::{self, Bytes, Data, Engine, Loaded};
 use crate::sandbox::{self, Policy, WorkerDescriptors};
 use crate::slots::{Sealed, WorkerSlot};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use rows::fuzz as fuzz_letters;
+
 use attempt::Broken;
 use batch::Batch;
 use chain::Chain;

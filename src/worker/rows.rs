@@ -120,6 +120,17 @@ impl Shown {
     }
 }
 
+/// Takes bytes for a dead letter: what is taken out of it is the record that it holds.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let mut shown = Shown::default();
+    if let Ok(seen) = shown.take_out(text) {
+        let position = format!("{}]}}", seen.position);
+        assert!(serde_json::from_str::<serde_json::Value>(&position).is_ok(), "{position}");
+    }
+}
+
 /// The delimiter of an output that is rows.
 fn delimiter_of(framing: Framing) -> Option<Delimiter> {
     match framing {
