@@ -242,3 +242,39 @@ fn what_a_range_makes_is_bounded_by_its_slot() {
     let lines = ran.stdout.iter().filter(|byte| **byte == b'\n').count();
     assert_eq!(lines, 16 * count);
 }
+
+#[test]
+fn very_many_empty_records_are_not_free() {
+    // A list of as many texts without any bytes, all at one place.
+    let plugin = |number: u32| {
+        let list = format!(
+            "(call $grow_to (i32.const {}))
+             (i32.store (i32.const 16) (i32.const 0))
+             (i32.store (i32.const 20) (i32.const 8192))
+             (i32.store (i32.const 24) (i32.const {number}))",
+            8192 + 8 * number
+        );
+        wat::flat_map_with(1, &list)
+    };
+    let run = |number| {
+        let flags = "--from lines --max-output 1MiB --on-error skip --max-errors 1";
+        Scene::new().host(&plugin(number)).args(flags).stdin("1\n").run()
+    };
+    // Each counts for eight bytes besides its text.
+    run((1 << 20) / 8).exits(0).writes("\n".repeat((1 << 20) / 8));
+    let ran = run((1 << 20) / 8 + 2);
+    ran.exits(0).writes("").account().holds(&[("output", 1)]);
+    run(10_000_000).exits(0).writes("").account().holds(&[("output", 1)]);
+}
+
+#[test]
+fn tables_are_memory_too() {
+    // Sixteen bytes an element, and a page of 64 KiB besides.
+    let plugin = wat::filter_with("", "(table 100000 funcref)", "(call $yes)");
+    let run = |memory: u64| {
+        Scene::new().host(&plugin).args(&format!("--memory {memory}")).stdin("1\n").run()
+    };
+    let needed = 16 * 100_000 + (64 << 10);
+    run(needed).exits(0).writes("1\n");
+    run(needed - 1).exits(1).writes("").says("the plugin plugin.wat cannot be started: ");
+}

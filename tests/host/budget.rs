@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use control_group::ControlGroup;
 
+use crate::compression::gzip;
 use crate::run::Scene;
 use crate::wat;
 
@@ -153,6 +154,25 @@ fn long_dead_letters_fit_too() {
     assert_eq!(scene.read("dead").iter().filter(|byte| **byte == b'\n').count(), 12);
     run(&scene, "letters-stream", 512, &format!("{flags} --from ndjson"), Some("data.ndjson"))
         .went_well(b"");
+}
+
+#[test]
+fn a_little_that_unpacks_to_much_takes_no_more_memory() {
+    // A gigabyte in one line, and one in blank lines.
+    let scene = with(&wat::keeps_all(), "data.ndjson", "");
+    let zeros = gzip(&vec![b'0'; 64 << 20]).repeat(16);
+    let blank = gzip(&vec![b'\n'; 64 << 20]).repeat(16);
+    let end = gzip(b"\n1\n");
+    scene.file("zeros.ndjson.gz", [&zeros[..], &end].concat());
+    scene.file("blank.ndjson.gz", [&blank[..], &end].concat());
+    let flags = "--on-error skip --max-errors 1 zeros.ndjson.gz";
+    let taken = run(&scene, "zeros", 256, flags, None);
+    taken.went_well(b"1\n");
+    assert!(taken.said.contains("1 too long"), "{}", taken.said);
+    run(&scene, "blank", 256, "blank.ndjson.gz", None).went_well(b"1\n");
+    let taken = run(&scene, "zeros-fail", 256, "zeros.ndjson.gz", None);
+    assert_eq!(taken.code, 1, "{}", taken.said);
+    assert!(taken.said.contains("record 1 of zeros.ndjson.gz (byte 0, "), "{}", taken.said);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::compression::gzip;
 use crate::inputs::make_fifo;
 use crate::run::Scene;
 use crate::wat;
@@ -90,22 +89,6 @@ fn a_file_without_a_line_break_does_not_delay_an_end() {
         // The header of rows is too long at once.
         assert!(code == 130 || (from == "csv" && code == 1), "{from}: {code}");
     }
-}
-
-#[test]
-fn a_little_that_unpacks_to_much_takes_no_more_memory() {
-    let scene = Scene::new();
-    // A gigabyte in one line, and one in blank lines.
-    let zeros = gzip(&vec![b'0'; 64 << 20]).repeat(16);
-    let blank = gzip(&vec![b'\n'; 64 << 20]).repeat(16);
-    let end = gzip(b"\n1\n");
-    scene.file("zeros.ndjson.gz", [&zeros[..], &end].concat());
-    scene.file("blank.ndjson.gz", [&blank[..], &end].concat());
-    let host = || scene.host(&wat::keeps_all()).args("--memory-budget 256MiB --workers 2");
-    let ran = host().args("--on-error skip --max-errors 1 zeros.ndjson.gz").run();
-    ran.exits(0).writes("1\n").account().holds(&[("too long", 1)]);
-    host().args("zeros.ndjson.gz").run().exits(1).says("record 1 of zeros.ndjson.gz (byte 0, ");
-    host().args("blank.ndjson.gz").run().exits(0).writes("1\n");
 }
 
 #[test]
