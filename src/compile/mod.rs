@@ -39,6 +39,8 @@ pub(crate) use worker::serve;
 
 /// How often a compile worker that was killed is started again.
 const RESTARTS: usize = 5;
+/// What a compile worker needs for the smallest plugin, in bytes.
+const LEAST_MEMORY: u64 = 24 << 20;
 /// A compile worker that used less than this part of that time was starved.
 const STARVED: u32 = 10;
 /// How often it is looked whether the job is to stop.
@@ -138,6 +140,15 @@ fn prepare(
     {
         return Ok(had(found));
     }
+    let memory = job.limits.compile_memory;
+    if memory < LEAST_MEMORY {
+        return Err(Error::Usage(format!(
+            "--memory-budget leaves {} to compile the plugin {}, which needs {} at least",
+            ByteSize(memory),
+            path.display(),
+            ByteSize(LEAST_MEMORY)
+        )));
+    }
     let (mut last, mut broken) = (String::new(), false);
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
@@ -154,7 +165,7 @@ fn prepare(
                 return Err(unusable(format!(
                     "compiling it fails each time ({exit}): it needs more memory than \
                      --compile-memory allows ({}), or is nested too deeply",
-                    ByteSize(job.limits.compile_memory)
+                    ByteSize(memory)
                 )));
             }
             Attempt::Broke(exit) => {

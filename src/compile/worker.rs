@@ -17,6 +17,9 @@ use crate::sandbox::{self, Policy};
 
 use super::MAX_REPORT;
 
+/// Memory that a thread should have, in bytes.
+const MEMORY_OF_A_THREAD: u64 = 16 << 20;
+
 /// The compile worker: greet, lock itself, compile, answer, end.
 pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let plugin = File::from(descriptors::take(descriptors::compile::PLUGIN)?);
@@ -30,6 +33,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let engine = runtime::engine(settings).map_err(|error| anyhow::anyhow!("{error:#}"))?;
     std::hint::black_box(RandomState::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each takes a stack, and what it compiles.
+    let threads = threads.min((memory / MEMORY_OF_A_THREAD).max(1) as usize);
     match sandbox::enter(sandbox, &Policy::CompileWorker, memory) {
         Ok(layers) => ends.responses.send(Response::Locked { layers })?,
         Err(missing) => {

@@ -440,7 +440,13 @@ impl Attempt<'_> {
         let made = self.chain.come_alive();
         fault::pass("after-instantiate");
         self.control.announce(Progress::Idle);
-        made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.text })
+        made.map_err(|Trapped { kind, text, .. }| {
+            let text = match kind {
+                FailureKind::Memory => format!("it wants more than --memory allows: {text}"),
+                _ => text,
+            };
+            Broken { what: Fatal::Instantiate, text }
+        })
     }
 
     /// Notes that a record failed, at no plugin in particular.

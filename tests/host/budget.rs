@@ -191,7 +191,9 @@ fn what_cannot_hold_a_worker_is_refused() {
         let ran = scene.host_with("plugin.wat").args(flags).arg("data.ndjson").run();
         ran.exits(2).writes("").says(why);
     };
-    refused("--memory-budget 40MiB", "--memory-budget 40.0 MiB cannot hold one worker");
+    refused("--memory-budget 70MiB", "--memory-budget 70.0 MiB cannot hold one worker");
+    let why = "--memory-budget leaves 2.0 MiB to compile the plugin plugin.wat";
+    refused("--memory-budget 40MiB --cache off", why);
     refused("--memory-budget 256MiB --memory 256MiB", "cannot hold one worker");
     refused("--memory-budget 256MiB --max-record 100MiB", "cannot hold one worker");
     // What the user has named stays, and is found to fit.

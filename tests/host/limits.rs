@@ -106,7 +106,7 @@ fn a_refused_wish_for_memory_is_no_failure_in_itself() {
 fn a_plugin_that_does_not_fit_its_memory_at_all_blames_no_record() {
     let plugin = wat::keeps_all().replace("\"memory\") 1", "\"memory\") 100");
     let ran = Scene::new().host(&plugin).args("--memory 1MiB").stdin("1").run();
-    ran.exits(1).writes("").says("the plugin plugin.wat cannot be started: ");
+    ran.exits(1).writes("").says("the plugin plugin.wat cannot be started: ").says("--memory");
     ran.never_says("record 1").account().holds(&[("record read", 0)]);
 }
 
