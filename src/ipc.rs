@@ -20,6 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
@@ -45,6 +46,10 @@ const MAX_DIRECTORY: usize = 80;
 
 /// Length of the two headers of a packet, in bytes.
 const HEADERS: usize = 16;
+
+/// Held where a descriptor is opened here, so that the room that one thread has made sure of
+/// is not taken by another.
+static OPENING: Mutex<()> = Mutex::new(());
 
 /// How the names of directories begin.
 const PREFIX: &str = "host-";
@@ -199,6 +204,7 @@ fn sender_over(socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
     sendmsg(&courier, &packet, &mut descriptors, SendFlags::NOSIGNAL)?;
     // The other end of the courier and the passed descriptor take one each. Where there is no
     // room the kernel drops the second in silence, and ipc-channel panics.
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     let room = [socket.try_clone()?, socket.try_clone()?];
     drop(room);
     let (_, sender) = server.accept().map_err(io::Error::other)?;
@@ -371,6 +377,7 @@ impl Guard {
             if ready(self.listener.as_fd(), process) == Ready::Gone {
                 return None;
             }
+            let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
             match accept_with(&self.listener, SocketFlags::CLOEXEC) {
                 // Whoever else found the way here is not listened to.
                 Ok(connection) if is_from(&connection, pid) => return Some(connection),
