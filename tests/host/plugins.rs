@@ -1,5 +1,7 @@
 //! Which plugins are taken, and what is said about those that are not.
 
+use std::process::Command;
+
 use crate::run::{Ran, Scene, repository};
 use crate::wat;
 
@@ -232,11 +234,28 @@ fn an_already_compiled_plugin_is_refused() {
 }
 
 #[test]
-fn a_directory_is_no_plugin() {
+fn directories_pipes_and_devices_are_no_plugins() {
     let scene = Scene::new();
-    std::fs::create_dir(scene.path("plugins")).unwrap();
-    let ran = scene.host_with("plugins").stdin("1").run();
-    ran.exits(2).writes("").says("cannot use the plugin plugins: it is not a file");
+    std::fs::create_dir(scene.path("directory")).unwrap();
+    assert!(Command::new("mkfifo").arg(scene.path("pipe")).status().unwrap().success());
+    for name in ["directory", "pipe", "/dev/zero", "/dev/stdin"] {
+        let ran = scene.host_with(name).stdin("1").run();
+        let why = format!("cannot use the plugin {name}: it is not a file");
+        ran.exits(2).writes("").says(&why);
+    }
+}
+
+#[test]
+fn a_plugin_may_have_256_mebibytes() {
+    let scene = Scene::new();
+    // Nothing of it is on the disk.
+    let file = std::fs::File::create(scene.path("plugin.wasm")).unwrap();
+    file.set_len((256 << 20) + 1).unwrap();
+    let ran = scene.host_with("plugin.wasm").stdin("1").run();
+    ran.exits(2).writes("").says("cannot use the plugin plugin.wasm: it is larger than 256 MiB");
+    file.set_len(256 << 20).unwrap();
+    let ran = scene.host_with("plugin.wasm").stdin("1").run();
+    ran.exits(2).writes("").never_says("larger");
 }
 
 #[test]

@@ -79,9 +79,15 @@ fn report(verdicts: &[Verdict]) -> ExitCode {
         };
         println!("{name:<30} {word:<6} {:>6.1}  {text}", took.as_secs_f64());
     }
-    let failed = verdicts.iter().filter(|verdict| verdict.result.is_err()).count();
-    println!("\n{} passed, {failed} failed", verdicts.len() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Once more at the end: of a long output the end is what is seen.
+    let failed: Vec<&Verdict> = verdicts.iter().filter(|one| one.result.is_err()).collect();
+    println!("\n{} passed, {} failed", verdicts.len() - failed.len(), failed.len());
+    for Verdict { name, result, .. } in &failed {
+        if let Err(error) = result {
+            println!("FAILED {name}: {error:#}");
+        }
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Names all attacks.
