@@ -2,7 +2,7 @@
 //! worker, and how a worker knows that it is one.
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 use command_fds::{CommandFdExt as _, FdMapping};
+use nix::sys::signal::{self, SigSet, SigmaskHow};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 use crate::error::Error;
@@ -71,12 +72,13 @@ pub(crate) fn probe(layer: Layer) -> Result<Option<String>, Error> {
     if !INITIALISED.load(Ordering::Relaxed) {
         return Err(Error::NotInitialised);
     }
-    let tried = Command::new("/proc/self/exe")
+    let mut command = Command::new("/proc/self/exe");
+    command
         .args([MARK, PROBE, layer.name()])
         .env_clear()
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
+        .stderr(Stdio::null());
+    let tried = without_signals(|| command.output())
         .map_err(|error| Error::system("start a process for a trial", error))?;
     let said = String::from_utf8_lossy(&tried.stdout).trim().to_owned();
     Ok(match (said.as_str(), tried.status.success()) {
@@ -125,10 +127,23 @@ pub(crate) fn spawn(
         command.env("GLIBC_TUNABLES", NO_TRIMMING);
     }
     fault::hand_on(role.name(), &mut command);
-    command.fd_mappings(mappings).map_err(|error| {
-        Error::system("hand descriptors to a worker", std::io::Error::other(error))
-    })?;
-    command.spawn().map_err(|error| Error::system("start a worker process", error))
+    command
+        .fd_mappings(mappings)
+        .map_err(|error| Error::system("hand descriptors to a worker", io::Error::other(error)))?;
+    without_signals(|| command.spawn())
+        .map_err(|error| Error::system("start a worker process", error))
+}
+
+/// Does something while this thread takes no signal that asks a program to end or to pause.
+/// Processes that are started then never take one: these are for the supervisor, and a
+/// terminal, or whoever ends a whole group, sends them to its children as well.
+fn without_signals<T>(start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    use signal::Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+    let before = SigSet::from_iter([SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP])
+        .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+    let started = start();
+    before.thread_set_mask()?;
+    started
 }
 
 /// The life of a child process.
@@ -139,7 +154,7 @@ fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
         let layer = layer.to_str().and_then(|name| name.parse().ok()).context("layer")?;
         if let Err(trouble) = sandbox::probe(layer) {
             // Standard output is a pipe to whoever asked.
-            std::io::stdout().write_all(trouble.as_bytes())?;
+            io::stdout().write_all(trouble.as_bytes())?;
         }
         return Ok(());
     }
@@ -151,7 +166,7 @@ fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
     let count: i32 = text(count).and_then(|count| count.parse().ok()).context("count")?;
     let guard = text(guard).context("guard")?;
 
-    // Ctrl-C is for the supervisor alone.
+    // What a terminal does to the group in front of it is not for a worker.
     setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The parent may have died before the line above.

@@ -79,12 +79,12 @@ fn report(verdicts: &[Verdict]) -> ExitCode {
         };
         println!("{name:<30} {word:<6} {:>6.1}  {text}", took.as_secs_f64());
     }
-    // Once more at the end: of a long output the end is what is seen.
+    // Once more at the end, of which a log may show no more. `table.py` reads what stands above.
     let failed: Vec<&Verdict> = verdicts.iter().filter(|one| one.result.is_err()).collect();
     println!("\n{} passed, {} failed", verdicts.len() - failed.len(), failed.len());
     for Verdict { name, result, .. } in &failed {
         if let Err(error) = result {
-            println!("FAILED {name}: {error:#}");
+            eprintln!("FAILED {name}: {error:#}");
         }
     }
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -14,6 +14,11 @@ pub const ATTACKS: &[Attack] = &[
         Harmless,
     ),
     Attack::new(
+        "ctrl-c-from-the-first-moment",
+        By::Outside(Outside { plugin: None, before: interrupt_for_long, meanwhile: || {} }),
+        Harmless,
+    ),
+    Attack::new(
         "supervisor-is-killed",
         By::Outside(Outside {
             plugin: Some(plugin::endless_loop),
@@ -38,6 +43,17 @@ fn expect_interrupts() {
 fn interrupt_all() {
     // The group is this program's own: the driver has made it so.
     let _ = kill_process_group(getpgrp(), Signal::INT);
+}
+
+/// Also while processes are started, which then have no session of their own yet.
+fn interrupt_for_long() {
+    expect_interrupts();
+    std::thread::spawn(|| {
+        for _ in 0..1000 {
+            interrupt_all();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
 }
 
 fn die_while_workers_are_busy() {
