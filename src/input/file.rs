@@ -15,7 +15,7 @@ use super::{
 use crate::error::Error;
 use crate::range::Range;
 use crate::records::csv::Header;
-use crate::records::{BOM, CHUNK, Format, Item, RangeReader, Splitter, Step};
+use crate::records::{BOM, CHUNK, Format, Item, RangeReader, Record, Splitter, Step};
 
 /// What may stand behind a row that is as long as may be, in bytes: the end of its line.
 const BEHIND: u64 = 2;
@@ -102,8 +102,17 @@ impl FileCutter<'_> {
             let end = from.saturating_add(max.max(CHUNK as u64)).saturating_add(BEHIND);
             let stretch = (from, end.min(self.length));
             let mut reader = RangeReader::from_file(self.file, &mut buffer, format, stretch, max);
-            return match reader.next() {
-                Ok(Item::Record { start, bytes })
+            let first = loop {
+                match reader.piece() {
+                    Ok(mut piece) => match piece.next() {
+                        Some(item) => break Ok(item),
+                        None => continue,
+                    },
+                    Err(error) => break Err(error),
+                }
+            };
+            return match first {
+                Ok(Item::Record(Record { start, bytes, .. }))
                     if start > from
                         && start + bytes.len() as u64 == stretch.1
                         && stretch.1 < self.length =>
@@ -112,10 +121,12 @@ impl FileCutter<'_> {
                     from = start;
                     continue;
                 }
-                Ok(Item::Record { start, bytes }) => match headers.take(&name, bytes, delimiter) {
-                    Ok(header) => Ok((Some(header), start + bytes.len() as u64)),
-                    Err(error) => self.out.fail(error),
-                },
+                Ok(Item::Record(Record { start, bytes, .. })) => {
+                    match headers.take(&name, bytes, delimiter) {
+                        Ok(header) => Ok((Some(header), start + bytes.len() as u64)),
+                        Err(error) => self.out.fail(error),
+                    }
+                }
                 Ok(Item::TooLong { .. }) => self.out.fail(Headers::too_long(name)),
                 Ok(Item::End) if stretch.1 == self.length => Ok((None, self.length)),
                 Ok(Item::End) if self.out.is_stopped() => Err(Stopped),

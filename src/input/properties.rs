@@ -13,7 +13,7 @@ use crate::job::{FirstRow, Input};
 use crate::protocol::AfterFailure;
 use crate::range::InputId;
 use crate::records::properties::{Sample, samples};
-use crate::records::{Format, Item, RangeReader};
+use crate::records::{Format, Item, RangeReader, Record};
 
 /// An input as it was found.
 fn named(path: &Path) -> Named {
@@ -79,15 +79,18 @@ fn records_from(
             }
             (Source::File { .. }, None) => panic!("a stream is no file"),
         };
-        loop {
-            match reader.next().unwrap() {
-                Item::Record { start, bytes } => {
-                    let newline = u64::from(sample.format == Format::Lines);
-                    let done = (start + bytes.len() as u64 + newline).min(range.end);
-                    found.push((done, sample.shown(bytes)));
+        'range: loop {
+            let mut piece = reader.piece().unwrap();
+            while let Some(item) = piece.next() {
+                match item {
+                    Item::Record(Record { start, bytes, .. }) => {
+                        let newline = u64::from(sample.format == Format::Lines);
+                        let done = (start + bytes.len() as u64 + newline).min(range.end);
+                        found.push((done, sample.shown(bytes)));
+                    }
+                    Item::End => break 'range,
+                    other => panic!("{other:?}"),
                 }
-                Item::End => break,
-                other => panic!("{other:?}"),
             }
         }
     }

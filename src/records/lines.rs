@@ -29,6 +29,7 @@ impl LinesSplitter {
         LinesSplitter { line: start, searched: start, blank }
     }
 
+    #[inline]
     pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
         let shown = base + bytes.len() as u64;
         loop {

@@ -2,6 +2,7 @@
 //! threads live here; the supervisor (to cut ranges) and the worker (to find the
 //! records of its range) both call the same splitters, so they cannot disagree.
 
+mod block;
 mod compact;
 pub(crate) mod csv;
 mod elements;
@@ -24,7 +25,7 @@ pub(crate) use elements::ElementsSplitter;
 pub(crate) use json::JsonSplitter;
 pub(crate) use lines::{BlankLines, LinesSplitter};
 pub use pointer::Pointer;
-pub(crate) use reader::{CHUNK, Item, RangeReader, ReadFailed};
+pub(crate) use reader::{CHUNK, Item, RangeReader, ReadFailed, Record};
 pub(crate) use seek::{Seek, Seeker};
 pub(crate) use string::push_string;
 
@@ -128,6 +129,7 @@ impl Splitter {
 
     /// The next record in `bytes`, whose first byte stands at offset `base` of
     /// the input; `last` says that nothing follows them.
+    #[inline]
     pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
         match self {
             Splitter::Lines(splitter) => splitter.next(base, bytes, last),

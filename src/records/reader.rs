@@ -14,14 +14,26 @@ pub(crate) const CHUNK: usize = 256 << 10;
 /// What a reader found next in its range. Offsets count from the input's start.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Item<'a> {
-    /// One record and the offset of its first byte.
-    Record { start: u64, bytes: &'a [u8] },
+    Record(Record<'a>),
     /// A record longer than the limit; its bytes were not kept.
-    TooLong { start: u64, end: u64 },
+    TooLong {
+        start: u64,
+        end: u64,
+    },
     /// The range has no further record.
     End,
     /// The structure is broken. A range that was cut from unchanged input has none.
     Fault(Fault),
+}
+
+/// A record in its range.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Record<'a> {
+    /// The offset of its first byte.
+    pub start: u64,
+    pub bytes: &'a [u8],
+    /// The same as text, where it is known already that it is UTF-8.
+    pub text: Option<&'a str>,
 }
 
 /// A file that did not give the bytes of a range.
@@ -39,20 +51,22 @@ pub(crate) enum ReadFailed {
 }
 
 enum Source<'a> {
-    /// Read on demand into a buffer that outlives the range.
-    File {
-        file: &'a File,
-        buffer: &'a mut Vec<u8>,
-    },
+    /// Read on demand into the front of a buffer that outlives the range.
+    File { file: &'a File, buffer: &'a mut Vec<u8> },
+    /// From where the first byte held stands.
     Memory(&'a [u8]),
 }
 
-/// Gives the records of `[start, end)` one by one.
+/// Gives the records of `[start, end)`, piece by piece.
 pub(crate) struct RangeReader<'a> {
     source: Source<'a>,
     splitter: Splitter,
     /// Offset of the first byte held.
     base: u64,
+    /// Bytes held.
+    held: usize,
+    /// From which offset on the next piece has to hold what it holds.
+    wanted: u64,
     end: u64,
     max_record: u64,
 }
@@ -63,81 +77,118 @@ impl<'a> RangeReader<'a> {
         file: &'a File,
         buffer: &'a mut Vec<u8>,
         format: Format,
-        (start, end): (u64, u64),
+        range: (u64, u64),
         max_record: u64,
     ) -> Self {
-        buffer.clear();
-        RangeReader {
-            source: Source::File { file, buffer },
-            splitter: Splitter::for_range(format, start),
-            base: start,
-            end,
-            max_record,
-        }
+        Self::new(Source::File { file, buffer }, format, range, max_record)
     }
 
     /// Reads from memory: `bytes` are those from `start` to the range's end.
     pub fn from_memory(bytes: &'a [u8], format: Format, start: u64, max_record: u64) -> Self {
-        RangeReader {
-            source: Source::Memory(bytes),
-            splitter: Splitter::for_range(format, start),
-            base: start,
-            end: start + bytes.len() as u64,
-            max_record,
+        let range = (start, start + bytes.len() as u64);
+        Self::new(Source::Memory(bytes), format, range, max_record)
+    }
+
+    fn new(source: Source<'a>, format: Format, (start, end): (u64, u64), max_record: u64) -> Self {
+        let splitter = Splitter::for_range(format, start);
+        RangeReader { source, splitter, base: start, held: 0, wanted: start, end, max_record }
+    }
+
+    /// The next piece of the range. Every piece but the last goes on until there is no
+    /// further item in it, or the records behind it will not be found.
+    pub fn piece(&mut self) -> Result<Piece<'_>, ReadFailed> {
+        self.read_on()?;
+        let RangeReader { source, splitter, base, held, wanted, end, max_record } = self;
+        let bytes: &[u8] = match source {
+            Source::File { buffer, .. } => &buffer[..*held],
+            Source::Memory(bytes) => &bytes[..*held],
+        };
+        let last = *base + *held as u64 >= *end;
+        let text = text_of(bytes, last);
+        Ok(Piece { splitter, wanted, base: *base, bytes, text, last, max_record: *max_record })
+    }
+
+    /// Drops what stands before `wanted` and takes in what follows.
+    fn read_on(&mut self) -> Result<(), ReadFailed> {
+        let gone = (self.wanted - self.base) as usize;
+        self.base = self.wanted;
+        let kept = self.held.saturating_sub(gone);
+        let at = self.base + kept as u64;
+        let more = self.end.saturating_sub(at).min(CHUNK.max(kept) as u64) as usize;
+        match &mut self.source {
+            Source::Memory(bytes) => {
+                // It holds the whole range.
+                *bytes = bytes.get(gone..).unwrap_or_default();
+                self.held = (kept + more).min(bytes.len());
+                Ok(())
+            }
+            Source::File { file, buffer } => {
+                buffer.copy_within(self.held - kept..self.held, 0);
+                if buffer.len() < kept + more {
+                    buffer.resize(kept + more, 0);
+                }
+                let read = loop {
+                    match file.read_at(&mut buffer[kept..kept + more], at) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        other => break other,
+                    }
+                };
+                let read = read.map_err(|source| ReadFailed::Io { at, source })?;
+                self.held = kept + read;
+                if read == 0 && more > 0 { Err(ReadFailed::Short { at }) } else { Ok(()) }
+            }
         }
     }
+}
 
-    /// The next record.
-    pub fn next(&mut self) -> Result<Item<'_>, ReadFailed> {
-        let (start, end) = loop {
-            let held: &[u8] = match &self.source {
-                Source::File { buffer, .. } => buffer,
-                Source::Memory(bytes) => bytes,
-            };
-            let shown = self.base + held.len() as u64;
-            match self.splitter.next(self.base, held, shown >= self.end) {
-                Step::Record { start, end } if end - start > self.max_record => {
-                    return Ok(Item::TooLong { start, end });
-                }
-                Step::Record { start, end } => break (start, end),
-                Step::More { keep, seen } => {
-                    let too_long = shown - keep > self.max_record;
-                    self.read_on(if too_long { seen } else { keep })?;
-                }
-                Step::End => return Ok(Item::End),
-                Step::Fault(fault) => return Ok(Item::Fault(fault)),
-            }
-        };
-        let held: &[u8] = match &self.source {
-            Source::File { buffer, .. } => buffer,
-            Source::Memory(bytes) => bytes,
-        };
-        let bytes = &held[(start - self.base) as usize..(end - self.base) as usize];
-        Ok(Item::Record { start, bytes })
-    }
+/// Some bytes of a range, and the records that end in them.
+pub(crate) struct Piece<'a> {
+    splitter: &'a mut Splitter,
+    wanted: &'a mut u64,
+    /// Offset of the first byte.
+    base: u64,
+    bytes: &'a [u8],
+    /// The same as text, but for a last character that is cut.
+    text: Option<&'a str>,
+    /// They go to the range's end.
+    last: bool,
+    max_record: u64,
+}
 
-    /// Drops what stands before `keep` and reads what follows.
-    fn read_on(&mut self, keep: u64) -> Result<(), ReadFailed> {
-        let Source::File { file, buffer } = &mut self.source else {
-            // Memory holds the whole range: a splitter never asks for more of it.
-            return Err(ReadFailed::Short { at: self.end });
-        };
-        buffer.drain(..(keep - self.base) as usize);
-        self.base = keep;
-        let held = buffer.len();
-        let at = keep + held as u64;
-        let wanted = (self.end - at).min(CHUNK.max(held) as u64) as usize;
-        buffer.resize(held + wanted, 0);
-        let read = loop {
-            match file.read_at(&mut buffer[held..], at) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => break other,
+impl<'a> Piece<'a> {
+    /// The next item; nothing if it is for the next piece to tell.
+    #[inline]
+    pub fn next(&mut self) -> Option<Item<'a>> {
+        let Piece { base, bytes, .. } = *self;
+        let shown = base + bytes.len() as u64;
+        Some(match self.splitter.next(base, bytes, self.last) {
+            Step::Record { start, end } if end - start > self.max_record => {
+                Item::TooLong { start, end }
             }
-        };
-        let read = read.map_err(|source| ReadFailed::Io { at, source })?;
-        buffer.truncate(held + read);
-        if read == 0 { Err(ReadFailed::Short { at }) } else { Ok(()) }
+            Step::Record { start, end } => {
+                let place = (start - base) as usize..(end - base) as usize;
+                let text = self.text.and_then(|text| text.get(place.clone()));
+                Item::Record(Record { start, bytes: &bytes[place], text })
+            }
+            Step::More { keep, seen } => {
+                let too_long = shown - keep > self.max_record;
+                *self.wanted = if too_long { seen } else { keep };
+                return None;
+            }
+            Step::End => Item::End,
+            Step::Fault(fault) => Item::Fault(fault),
+        })
     }
+}
+
+/// Bytes as text, if they are UTF-8; unless they are the last, their last character may be
+/// cut, and is left out then.
+fn text_of(bytes: &[u8], last: bool) -> Option<&str> {
+    // A character has four bytes at most, and no byte but its first looks like a first one.
+    let is_first = |byte: &u8| *byte & 0b1100_0000 != 0b1000_0000;
+    let cut = bytes.iter().rev().take(4).position(is_first).map_or(0, |behind| behind + 1);
+    let whole = if last { bytes } else { &bytes[..bytes.len() - cut.min(bytes.len())] };
+    simdutf8::basic::from_utf8(whole).ok()
 }
 
 #[cfg(test)]
@@ -152,6 +203,29 @@ mod tests {
         file
     }
 
+    /// Where a record begins, what it is, and whether it was known to be text.
+    type Found = (u64, String, bool);
+
+    /// Every record, `None` where one was too long.
+    fn all(reader: &mut RangeReader<'_>) -> Result<Vec<Option<Found>>, ReadFailed> {
+        let mut found = Vec::new();
+        loop {
+            let mut piece = reader.piece()?;
+            while let Some(item) = piece.next() {
+                found.push(match item {
+                    Item::Record(Record { start, bytes, text }) => {
+                        assert!(text.is_none_or(|text| text.as_bytes() == bytes));
+                        let lossy = String::from_utf8_lossy(bytes).into_owned();
+                        Some((start, lossy, text.is_some()))
+                    }
+                    Item::TooLong { .. } => None,
+                    Item::End => return Ok(found),
+                    Item::Fault(fault) => panic!("{fault}"),
+                });
+            }
+        }
+    }
+
     #[test]
     fn a_long_record_is_passed_over_without_being_held() {
         let mut text = b"{\"a\":1}\n\"".to_vec();
@@ -162,10 +236,27 @@ mod tests {
         let mut buffer = Vec::new();
         let mut reader =
             RangeReader::from_file(&file, &mut buffer, Format::JsonSequence, (0, end), 1000);
-        assert_eq!(reader.next().unwrap(), Item::Record { start: 0, bytes: b"{\"a\":1}" });
-        assert_eq!(reader.next().unwrap(), Item::TooLong { start: 8, end: end - 2 });
-        assert_eq!(reader.next().unwrap(), Item::Record { start: end - 1, bytes: b"7" });
-        assert_eq!(reader.next().unwrap(), Item::End);
+        let mut piece = reader.piece().unwrap();
+        assert!(matches!(piece.next(), Some(Item::Record(Record { start: 0, .. }))));
+        assert_eq!(piece.next(), None);
+        let mut items = Vec::new();
+        while items.last() != Some(&(end, end)) {
+            let mut piece = reader.piece().unwrap();
+            while let Some(item) = piece.next() {
+                items.push(match item {
+                    Item::TooLong { start, end } => (start, end),
+                    Item::Record(Record { start, bytes, .. }) => {
+                        (start, start + bytes.len() as u64)
+                    }
+                    Item::End => (end, end),
+                    Item::Fault(fault) => panic!("{fault}"),
+                });
+                if items.last() == Some(&(end, end)) {
+                    break;
+                }
+            }
+        }
+        assert_eq!(items, [(8, end - 2), (end - 1, end), (end, end)]);
         assert!(buffer.capacity() < 3 * CHUNK);
     }
 
@@ -174,7 +265,36 @@ mod tests {
         let file = file(b"one\ntwo");
         let mut buffer = Vec::new();
         let mut reader = RangeReader::from_file(&file, &mut buffer, Format::Ndjson, (0, 9), 1000);
-        assert_eq!(reader.next().unwrap(), Item::Record { start: 0, bytes: b"one" });
-        assert!(matches!(reader.next(), Err(ReadFailed::Short { at: 7 })));
+        assert!(matches!(all(&mut reader), Err(ReadFailed::Short { at: 7 })));
+    }
+
+    #[test]
+    fn records_are_the_same_from_a_file_and_from_memory_and_known_to_be_text() {
+        let mut text = String::new();
+        let mut wanted = Vec::new();
+        for number in 0..60_000_u64 {
+            let line = "äö€😀".repeat((number % 7) as usize) + &number.to_string();
+            wanted.push(Some((text.len() as u64, line.clone(), true)));
+            text += &line;
+            text.push('\n');
+        }
+        assert!(text.len() > 5 * CHUNK);
+        let whole = (0, text.len() as u64);
+        let (file, mut buffer) = (file(text.as_bytes()), Vec::new());
+        let mut reader = RangeReader::from_file(&file, &mut buffer, Format::Lines, whole, 1000);
+        assert_eq!(all(&mut reader).unwrap(), wanted);
+        let mut reader = RangeReader::from_memory(text.as_bytes(), Format::Lines, 0, 1000);
+        assert_eq!(all(&mut reader).unwrap(), wanted);
+    }
+
+    #[test]
+    fn what_is_no_text_is_found_all_the_same() {
+        let bytes = b"one\n\xFF\ntwo";
+        let mut reader = RangeReader::from_memory(bytes, Format::Lines, 0, 1000);
+        let found = all(&mut reader).unwrap();
+        let [one, other, two] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(one, &Some((0, "one".into(), false)));
+        assert_eq!(other, &Some((4, "\u{FFFD}".into(), false)));
+        assert_eq!(two, &Some((6, "two".into(), false)));
     }
 }

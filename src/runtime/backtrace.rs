@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use rustc_demangle::demangle;
 use wasmtime::{Error, FrameInfo, WasmBacktrace};
 
+use super::driver;
 use crate::protocol::{MAX_BACKTRACE, cut_text};
 
 /// The backtrace of an error, a line for each function; empty if there is none.
 pub(super) fn backtrace(error: &Error) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let mut text = String::new();
-    for (number, frame) in backtrace.frames().iter().enumerate() {
+    let own = |frame: &&FrameInfo| frame.module().name() != Some(driver::NAME);
+    for (number, frame) in backtrace.frames().iter().filter(own).enumerate() {
         if text.len() > MAX_BACKTRACE {
             break;
         }

@@ -6,7 +6,7 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::{Engine, ExternType, FuncType, Module, ValType};
 use wit_parser::WorldItem;
 
-use super::core_module::{INITIALIZE, MEMORY, REALLOC};
+use super::core_module::{self, INITIALIZE, MEMORY, REALLOC};
 use super::operation::{CALLS, Call, Function};
 use super::{component_imports, core_imports, imports};
 use crate::protocol::{Abi, Operation};
@@ -39,7 +39,7 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String>
         check_imports(&module)?;
         let call = check_exports(&module)?;
         check_metadata(&binary, call)?;
-        let artifact = module.serialize().map_err(cannot)?;
+        let artifact = core_module::compile(engine, &module, call).map_err(cannot)?;
         Ok(Checked { abi: Abi::Core, operation: call.operation, artifact })
     }
 }

@@ -158,7 +158,12 @@ fn push_all(texts: &[String], made: &mut Made) -> Result<usize> {
 }
 
 impl Instance for ComponentInstance {
-    fn call(&mut self, record: &str, made: &mut Made) -> std::result::Result<Verdict, Trapped> {
+    fn call(
+        &mut self,
+        record: &str,
+        _next: usize,
+        made: &mut Made,
+    ) -> std::result::Result<Verdict, Trapped> {
         let verdict = self.ask(record, made);
         self.in_words(verdict)
     }

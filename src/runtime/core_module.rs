@@ -19,6 +19,7 @@ use wasmtime::{
     Engine, Error, Instance, InstancePre, Memory, Module, Result, Store, TypedFunc, WasmParams,
 };
 
+use super::driver::{self, Driver};
 use super::guest::refuel;
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{Answer, Guest, Made, State, Terms, Trapped, Verdict, core_imports, trapped};
@@ -33,7 +34,26 @@ pub(super) const INITIALIZE: &str = "_initialize";
 /// A loaded core module.
 pub(crate) struct Plugin {
     prepared: InstancePre<Guest>,
+    /// Asks it about records, unless it takes many at once.
+    driver: Option<Module>,
     terms: Terms,
+}
+
+/// Compiles a module for [`Plugin::load`]: its length, itself, and its driver.
+pub(super) fn compile(engine: &Engine, module: &Module, call: &Call) -> Result<Vec<u8>> {
+    let plugin = module.serialize()?;
+    let mut artifact = (plugin.len() as u64).to_le_bytes().to_vec();
+    artifact.extend(plugin);
+    if let Some(driver) = driver::compile(engine, module, call)? {
+        artifact.extend(driver.serialize()?);
+    }
+    Ok(artifact)
+}
+
+/// Takes apart what [`compile`] has put together.
+fn parts(artifact: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = artifact.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
 impl Plugin {
@@ -43,10 +63,15 @@ impl Plugin {
         // configuration. If the compile worker was broken into it is hostile: then it
         // is loaded in a locked worker process, which is taken to be hostile anyway,
         // and nowhere else.
-        let module = unsafe { Module::deserialize(engine, artifact)? };
+        let load = |code: &[u8]| unsafe { Module::deserialize(engine, code) };
+        let (plugin, driver) = parts(artifact).ok_or_else(|| Error::msg("it is cut off"))?;
+        let module = load(plugin)?;
+        let driver = if driver.is_empty() { None } else { Some(load(driver)?) };
         // Made now, because it takes a memory file, which a locked worker cannot make.
         module.initialize_copy_on_write_image()?;
-        Ok(Plugin { prepared: core_imports::linker(engine)?.instantiate_pre(&module)?, terms })
+        let prepared = core_imports::linker(engine)?.instantiate_pre(&module)?;
+        let own_instances = u64::from(driver.is_some());
+        Ok(Plugin { prepared, driver, terms: Terms { own_instances, ..terms } })
     }
 
     pub fn instantiate(&self) -> std::result::Result<CoreInstance, Trapped> {
@@ -56,6 +81,7 @@ impl Plugin {
             Ok(exports) => Ok(CoreInstance {
                 store,
                 exports,
+                room: Room::default(),
                 operation: self.terms.operation,
                 max_state: self.terms.max_state,
             }),
@@ -69,7 +95,7 @@ impl Plugin {
         if let Some(initialize) = instance.get_func(&mut *store, INITIALIZE) {
             initialize.typed::<(), ()>(&*store)?.call(&mut *store, ())?;
         }
-        Exports::of(&instance, store, Call::of(self.terms.operation))
+        Exports::of(&instance, self.driver.as_ref(), store, Call::of(self.terms.operation))
     }
 }
 
@@ -94,10 +120,24 @@ pub(super) fn read_text(memory: &[u8], at: u32, length: u32) -> Result<String> {
 struct Exports {
     memory: Memory,
     realloc: TypedFunc<(u32, u32, u32, u32), u32>,
-    /// What is given the records.
-    first: Export<(u32, u32)>,
+    records: RecordExport,
     /// What a reduce has besides.
     states: Option<StateExports>,
+}
+
+/// What is given the records.
+enum RecordExport {
+    /// One by one.
+    One(Driver),
+    /// A list of them.
+    Many(Export<(u32, u32)>),
+}
+
+/// A place in the plugin's memory that it has given for the next record.
+#[derive(Copy, Clone, Default)]
+struct Room {
+    at: u32,
+    length: u32,
 }
 
 struct StateExports {
@@ -114,7 +154,12 @@ struct Export<P> {
 }
 
 impl Exports {
-    fn of(instance: &Instance, store: &mut Store<Guest>, call: &Call) -> Result<Exports> {
+    fn of(
+        instance: &Instance,
+        driver: Option<&Module>,
+        store: &mut Store<Guest>,
+        call: &Call,
+    ) -> Result<Exports> {
         let memory = instance.get_memory(&mut *store, MEMORY);
         let states = match call.operation {
             Operation::Reduce => Some(StateExports {
@@ -127,15 +172,33 @@ impl Exports {
         Ok(Exports {
             memory: memory.ok_or_else(|| Error::msg("the module exports no memory"))?,
             realloc: instance.get_typed_func(&mut *store, REALLOC)?,
-            first: Export::of(instance, store, call.first())?,
+            records: match driver {
+                Some(driver) => RecordExport::One(Driver::link(driver, instance, store, call)?),
+                None => RecordExport::Many(Export::of(instance, store, call.first())?),
+            },
             states,
         })
     }
 
     /// Puts bytes into the plugin's memory and gives their address.
     fn give(&self, store: &mut Store<Guest>, bytes: &[u8], align: u32) -> Result<u32> {
+        self.give_in(store, bytes, align, Room::default())
+    }
+
+    /// The same, where the plugin has given room already. What has another size than that
+    /// has it changed.
+    fn give_in(
+        &self,
+        store: &mut Store<Guest>,
+        bytes: &[u8],
+        align: u32,
+        room: Room,
+    ) -> Result<u32> {
         let length = u32::try_from(bytes.len())?;
-        let at = self.realloc.call(&mut *store, (0, 0, align, length))?;
+        let at = match room.length == length && length > 0 {
+            true => room.at,
+            false => self.realloc.call(&mut *store, (room.at, room.length, align, length))?,
+        };
         let memory = self.memory.data_mut(&mut *store);
         let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
         place
@@ -180,20 +243,41 @@ impl<P: WasmParams> Export<P> {
 pub(crate) struct CoreInstance {
     store: Store<Guest>,
     exports: Exports,
+    /// For the next record.
+    room: Room,
     operation: Operation,
     max_state: u64,
 }
 
 impl CoreInstance {
-    fn ask(&mut self, record: &str, made: &mut Made) -> Result<Verdict> {
-        let CoreInstance { store, exports, operation, .. } = self;
+    fn ask(&mut self, record: &str, next: usize, made: &mut Made) -> Result<Verdict> {
+        let CoreInstance { store, exports, room, operation, .. } = self;
+        let RecordExport::One(driver) = &exports.records else {
+            return Err(Error::msg("a batch is not asked one by one"));
+        };
         refuel(store)?;
-        let at = exports.give(store, record.as_bytes(), 1)?;
+        let at = exports.give_in(store, record.as_bytes(), 1, std::mem::take(room))?;
         // It fits: `give` has checked that.
         let length = record.len() as u32;
-        exports.first.call(store, &exports.memory, (at, length), |answered| {
-            answered.verdict(*operation, made)
-        })
+        // What is metered is each record's own.
+        let next = if store.data().is_metered() { 0 } else { u32::try_from(next).unwrap_or(0) };
+        match driver.ask(store, (at, length), next)? {
+            driver::Answered::Plain { answer, room: at } => {
+                *room = Room { at, length: next };
+                Ok(match operation {
+                    Operation::Filter if answer => Verdict::Keep,
+                    Operation::Reduce => Verdict::Folded,
+                    _ => Verdict::Drop,
+                })
+            }
+            driver::Answered::At(result) => {
+                let meant = Call::of(*operation).first();
+                let answered = Answered::at(exports.memory.data(&*store), result, meant)?;
+                let verdict = answered.verdict(*operation, made)?;
+                *room = Room { at: driver.have_read(store, result, next)?, length: next };
+                Ok(verdict)
+            }
+        }
     }
 
     fn ask_many(&mut self, records: &[&str], made: &mut Made) -> Result<Vec<Answer<usize>>> {
@@ -207,7 +291,10 @@ impl CoreInstance {
         }
         let at = exports.give(store, &list, 4)?;
         let length = u32::try_from(records.len())?;
-        let answers = exports.first.call(store, &exports.memory, (at, length), |answered| {
+        let RecordExport::Many(process) = &exports.records else {
+            return Err(Error::msg("only a batch is asked about many"));
+        };
+        let answers = process.call(store, &exports.memory, (at, length), |answered| {
             answered.list(0, 12)?.map(|one| answered.texts_or_reason(one, made)).collect()
         })?;
         super::one_for_each(records, answers)
@@ -351,8 +438,13 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl super::Instance for CoreInstance {
-    fn call(&mut self, record: &str, made: &mut Made) -> std::result::Result<Verdict, Trapped> {
-        self.ask(record, made).map_err(|error| trapped(&error, self.store.data()))
+    fn call(
+        &mut self,
+        record: &str,
+        next: usize,
+        made: &mut Made,
+    ) -> std::result::Result<Verdict, Trapped> {
+        self.ask(record, next, made).map_err(|error| trapped(&error, self.store.data()))
     }
 
     fn call_many(

@@ -21,6 +21,7 @@ pub(crate) struct Guest {
     /// Bytes that it may claim in all.
     limit: usize,
     max_instances: usize,
+    own_instances: usize,
     fuel: Option<u64>,
     max_log: usize,
     refused: bool,
@@ -38,6 +39,7 @@ impl Guest {
             left: limit,
             limit,
             max_instances: usize::try_from(terms.max_instances).unwrap_or(usize::MAX),
+            own_instances: usize::try_from(terms.own_instances).unwrap_or(usize::MAX),
             fuel: terms.fuel,
             max_log: terms.max_log,
             refused: false,
@@ -62,6 +64,11 @@ impl Guest {
     /// Bytes of memories and tables that the instance has claimed.
     pub fn claimed(&self) -> usize {
         self.limit - self.left
+    }
+
+    /// Whether it is counted what the instance executes.
+    pub(super) fn is_metered(&self) -> bool {
+        self.fuel.is_some()
     }
 
     /// Whether a wish for more memory was ever refused.
@@ -116,7 +123,7 @@ pub(super) fn refuel(store: &mut Store<Guest>) -> wasmtime::Result<()> {
 
 impl ResourceLimiter for Guest {
     fn instances(&self) -> usize {
-        self.max_instances
+        self.max_instances.saturating_add(self.own_instances)
     }
 
     fn memories(&self) -> usize {
@@ -161,6 +168,7 @@ mod tests {
             max_output: 0,
             max_state: 0,
             max_instances: 1,
+            own_instances: 0,
             fuel: None,
             max_log: MAX_LOG_OF_RECORD,
             params: Params::default(),

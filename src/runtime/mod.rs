@@ -8,6 +8,7 @@ mod component;
 mod component_imports;
 mod core_imports;
 mod core_module;
+mod driver;
 mod guest;
 mod imports;
 mod made;
@@ -65,9 +66,11 @@ pub(crate) struct Trapped {
 
 /// A live instance of a plugin. What its operation does not have traps.
 pub(crate) trait Instance {
-    /// Asks about one record. `made` is empty before, and holds what was made of it
-    /// after [`Verdict::Replace`].
-    fn call(&mut self, record: &str, made: &mut Made) -> Result<Verdict, Trapped>;
+    /// Asks about one record. `next` is the length in bytes of the one that it will be asked
+    /// about after that, where that is known, or 0: room for it can be made on the way.
+    /// `made` is empty before, and holds what was made of the record after
+    /// [`Verdict::Replace`].
+    fn call(&mut self, record: &str, next: usize, made: &mut Made) -> Result<Verdict, Trapped>;
     /// Asks a batch about many. `made` is empty before, and holds what was made of all of
     /// them after; the answers say how many texts belong to each.
     fn call_many(
@@ -97,6 +100,8 @@ struct Terms {
     max_state: u64,
     /// Core modules that it may consist of; as many memories and tables.
     max_instances: u64,
+    /// Modules of this program's own that are linked to it.
+    own_instances: u64,
     /// What it may execute for one record, in wasmtime's units.
     fuel: Option<u64>,
     /// What it may log of one record, in bytes.
@@ -130,6 +135,7 @@ impl Loaded {
             max_output: start.max_output,
             max_state: start.max_state,
             max_instances: start.max_instances,
+            own_instances: 0,
             fuel: start.fuel,
             max_log: MAX_LOG_OF_RECORD / plugins.max(1),
             params: Arc::new(setup.params.clone()),

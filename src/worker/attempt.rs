@@ -10,7 +10,7 @@ use crate::protocol::{
     Retries, Start, cut_text,
 };
 use crate::records::csv::RowReader;
-use crate::records::{Format, Item, RangeReader, ReadFailed};
+use crate::records::{Format, Item, RangeReader, ReadFailed, Record};
 use crate::runtime::Trapped;
 use crate::slots::{Control, Parts, Progress};
 
@@ -106,6 +106,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         start,
         chain,
         control,
+        shows_as_is: row_reader.is_none() && process.format != Format::DeadLetters,
         row_reader: row_reader.as_ref(),
         output: match process.format {
             Format::DeadLetters => page.of_letters(),
@@ -127,34 +128,46 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
             end: End::Reached,
         },
     };
+    // What comes next is known of records that plugins see as they stand, unless only one of
+    // them is to be seen.
+    let foresees = process.mode == Mode::Through && attempt.shows_as_is;
     loop {
-        let end = match reader.next()? {
-            Item::Record { start, bytes } if gathers => {
-                attempt.gather(batch, start, bytes, shown)?
-            }
-            Item::Record { start, bytes } => attempt.record(start, bytes, shown)?,
-            Item::TooLong { start, end } => match attempt.flush(batch)? {
-                None => attempt.too_long(start, end),
-                ended => ended,
-            },
-            Item::End => match attempt.flush(batch)? {
-                None => {
-                    attempt.done.stop = until;
-                    let whole = until == process.range.end;
-                    Some(if whole { End::Reached } else { End::Suspect })
+        let mut piece = reader.piece()?;
+        let mut ahead = piece.next();
+        while let Some(item) = ahead {
+            ahead = piece.next();
+            let end = match item {
+                Item::Record(record) if gathers => attempt.gather(batch, record, shown)?,
+                Item::Record(record) => {
+                    let next = match &ahead {
+                        Some(Item::Record(next)) if foresees => next.bytes.len(),
+                        _ => 0,
+                    };
+                    attempt.record(record, next, shown)?
                 }
-                ended => ended,
-            },
-            Item::Fault(fault) => {
-                let text = format!("the input changed: at byte {} {fault}", fault.at);
-                return Err(Broken { what: Fatal::Input, text });
+                Item::TooLong { start, end } => match attempt.flush(batch)? {
+                    None => attempt.too_long(start, end),
+                    ended => ended,
+                },
+                Item::End => match attempt.flush(batch)? {
+                    None => {
+                        attempt.done.stop = until;
+                        let whole = until == process.range.end;
+                        Some(if whole { End::Reached } else { End::Suspect })
+                    }
+                    ended => ended,
+                },
+                Item::Fault(fault) => {
+                    let text = format!("the input changed: at byte {} {fault}", fault.at);
+                    return Err(Broken { what: Fatal::Input, text });
+                }
+            };
+            if attempt.lost {
+                return Ok(Ended::Lost { before: attempt.done.stop });
             }
-        };
-        if attempt.lost {
-            return Ok(Ended::Lost { before: attempt.done.stop });
-        }
-        if let Some(end) = end {
-            return attempt.finish(end).map(Ended::Done);
+            if let Some(end) = end {
+                return attempt.finish(end).map(Ended::Done);
+            }
         }
     }
 }
@@ -164,6 +177,8 @@ struct Attempt<'a> {
     start: &'a Start,
     chain: &'a mut Chain,
     control: Control<'a>,
+    /// Plugins see records as they stand in the input.
+    shows_as_is: bool,
     /// Reads records that are rows.
     row_reader: Option<&'a RowReader>,
     output: Output<'a>,
@@ -176,15 +191,16 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Processes a record. Gives the reason if the attempt ends with (or before) it.
+    /// Processes a record. `next` is the length of the one behind it, where that is known, or
+    /// 0. Gives the reason if the attempt ends with (or before) it.
     fn record(
         &mut self,
-        offset: u64,
-        record: &[u8],
+        record: Record<'_>,
+        next: usize,
         shown: &mut Shown,
     ) -> Result<Option<End>, Broken> {
-        let length = record.len() as u64;
-        if let Some(end) = self.has_to_end(record.len()) {
+        let (offset, length) = (record.start, record.bytes.len() as u64);
+        if let Some(end) = self.has_to_end(record.bytes.len()) {
             return Ok(Some(end));
         }
         if let Mode::Fail(kind) = self.process.mode {
@@ -208,7 +224,7 @@ impl Attempt<'_> {
         };
         self.control.announce(Progress::Record(offset));
         fault::at_record("before-call", seen.text);
-        let result = self.chain.process(seen.text, &mut write);
+        let result = self.chain.process(seen.text, next, &mut write);
         fault::at_record("after-call", seen.text);
         self.control.announce(Progress::Idle);
         let result = self.whole(result);
@@ -219,11 +235,10 @@ impl Attempt<'_> {
     fn gather(
         &mut self,
         batch: &mut Batch,
-        offset: u64,
-        record: &[u8],
+        record: Record<'_>,
         shown: &mut Shown,
     ) -> Result<Option<End>, Broken> {
-        let length = record.len() as u64;
+        let (offset, length) = (record.start, record.bytes.len() as u64);
         match self.see(record, shown) {
             Ok(seen) => batch.push(offset, length, &seen),
             Err(why) => {
@@ -318,19 +333,23 @@ impl Attempt<'_> {
     }
 
     /// Takes in what became of a record.
+    #[inline]
     fn settle(&mut self, offset: u64, length: u64, result: Result<u64, Stopped>) -> Option<End> {
-        let failed = match result {
+        match result {
             Ok(count) => {
                 match count {
                     0 => self.done.dropped += 1,
                     _ => self.done.used += 1,
                 }
-                self.chain.write_log(&mut self.text);
-                self.chain.end_record();
-                return self.went_by(offset + length);
+                self.chain.end_record(&mut self.text);
+                self.went_by(offset + length)
             }
-            Err(stopped) => stopped,
-        };
+            Err(failed) => self.settle_failed(offset, length, failed),
+        }
+    }
+
+    #[cold]
+    fn settle_failed(&mut self, offset: u64, length: u64, failed: Stopped) -> Option<End> {
         // A record that failed leaves nothing of itself in the output, or in a state.
         self.output.take_back();
         let spoiled = self.chain.fold().is_some_and(|fold| !fold.is_whole());
@@ -351,7 +370,7 @@ impl Attempt<'_> {
         if spoiled {
             self.chain.forget();
         }
-        self.chain.end_record();
+        self.chain.end_record(&mut self.text);
         if again.is_some() {
             // What stands before it is done, unless it was lost just now.
             self.done.stop = offset;
@@ -396,8 +415,21 @@ impl Attempt<'_> {
 
     /// A record as plugins see it; `shown` is where that is made if it has to be. The error
     /// is what makes it malformed.
-    fn see<'t>(&self, record: &'t [u8], shown: &'t mut Shown) -> Result<Seen<'t>, String> {
-        let record = simdutf8::basic::from_utf8(record).map_err(|_| "it is not UTF-8 text")?;
+    #[inline]
+    fn see<'t>(&self, record: Record<'t>, shown: &'t mut Shown) -> Result<Seen<'t>, String> {
+        match record.text {
+            Some(text) if self.shows_as_is => {
+                Ok(Seen { record: text, text, format: self.process.format, position: "" })
+            }
+            _ => self.make_seen(record, shown),
+        }
+    }
+
+    fn make_seen<'t>(&self, record: Record<'t>, shown: &'t mut Shown) -> Result<Seen<'t>, String> {
+        let record = match record.text {
+            Some(text) => text,
+            None => simdutf8::basic::from_utf8(record.bytes).map_err(|_| "it is not UTF-8 text")?,
+        };
         let format = self.process.format;
         if format == Format::DeadLetters {
             return shown.take_out(record);
@@ -431,10 +463,13 @@ impl Attempt<'_> {
     }
 
     /// Makes the instances that are missing.
+    #[inline]
     fn come_alive(&mut self) -> Result<(), Broken> {
-        if self.chain.is_alive() {
-            return Ok(());
-        }
+        if self.chain.is_alive() { Ok(()) } else { self.make_instances() }
+    }
+
+    #[cold]
+    fn make_instances(&mut self) -> Result<(), Broken> {
         self.control.announce(Progress::Instantiating);
         fault::pass("before-instantiate");
         let made = self.chain.come_alive();

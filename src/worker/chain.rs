@@ -30,6 +30,9 @@ struct Link {
 /// The chain; it has one plugin at least.
 pub(super) struct Chain {
     links: Vec<Link>,
+    /// Whether every link has an instance.
+    links_live: bool,
+    has_batch: bool,
     /// The reduce at the end, if there is one.
     fold: Option<Fold>,
     isolation: Isolation,
@@ -68,29 +71,31 @@ impl Chain {
     pub fn new(plugins: Vec<(Operation, Loaded)>, start: &Start) -> Chain {
         let Start { max_output, max_state, isolation, memory, .. } = *start;
         let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
-        let mut chain = Chain { links: Vec::new(), fold: None, isolation, small };
+        let (links_live, has_batch) = (false, false);
+        let mut chain =
+            Chain { links: Vec::new(), links_live, has_batch, fold: None, isolation, small };
         // A job has few: that was checked.
         for (number, (operation, plugin)) in (0..=u8::MAX).zip(plugins) {
             match operation {
                 Operation::Reduce => {
                     chain.fold = Some(Fold::new(number, plugin, max_state.max(max_output)));
                 }
-                _ => chain.links.push(Link {
-                    number,
-                    plugin,
-                    is_batch: operation == Operation::Batch,
-                    instance: None,
-                    mark: None,
-                    made: Made::new(max_output),
-                }),
+                _ => {
+                    let is_batch = operation == Operation::Batch;
+                    chain.has_batch |= is_batch;
+                    let made = Made::new(max_output);
+                    let link = Link { number, plugin, is_batch, instance: None, mark: None, made };
+                    chain.links.push(link);
+                }
             }
         }
+        chain.links_live = chain.links.is_empty();
         chain
     }
 
     /// Whether a plugin takes many records at once.
     pub fn has_batch(&self) -> bool {
-        self.links.iter().any(|link| link.is_batch)
+        self.has_batch
     }
 
     /// The reduce at the end.
@@ -110,18 +115,27 @@ impl Chain {
         }
     }
 
-    /// Lets go of instances as `--isolate` wants it after a record, and of those whose
-    /// memory, which never shrinks, has grown past its mark.
-    pub fn end_record(&mut self) {
-        let Chain { links, isolation, small, .. } = self;
+    /// Writes what the plugins have logged of a record. Then it lets go of instances as
+    /// `--isolate` wants it after a record, and of those whose memory, which never shrinks,
+    /// has grown past its mark.
+    pub fn end_record(&mut self, text: &mut Text<'_>) {
+        if self.fold.is_some() {
+            self.write_log(text);
+        }
+        let Chain { links, links_live, isolation, small, .. } = self;
         for link in links {
             let Some(instance) = &mut link.instance else { continue };
-            let claimed = instance.guest().claimed();
+            let guest = instance.guest();
+            if guest.logged() {
+                text.write_log(guest);
+            }
+            let claimed = guest.claimed();
             // What is large from the beginning would be large again.
             let mark = *link.mark.get_or_insert((*small).max(claimed.saturating_mul(2)));
             if *isolation == Isolation::Record || claimed > mark {
                 link.instance = None;
                 link.mark = None;
+                *links_live = false;
             }
         }
     }
@@ -136,6 +150,7 @@ impl Chain {
 
     /// Lets go of every instance but that of a reduce, which has a state.
     pub fn forget_links(&mut self) {
+        self.links_live = self.links.is_empty();
         for link in &mut self.links {
             link.instance = None;
             link.mark = None;
@@ -144,8 +159,7 @@ impl Chain {
 
     /// Whether every plugin has an instance.
     pub fn is_alive(&self) -> bool {
-        self.links.iter().all(|link| link.instance.is_some())
-            && self.fold.as_ref().is_none_or(Fold::is_alive)
+        self.links_live && self.fold.as_ref().is_none_or(Fold::is_alive)
     }
 
     /// Makes the instances that are missing.
@@ -153,21 +167,27 @@ impl Chain {
         for link in self.links.iter_mut().filter(|link| link.instance.is_none()) {
             link.instance = Some(link.plugin.instantiate()?);
         }
+        self.links_live = true;
         self.fold.as_mut().map_or(Ok(()), Fold::come_alive)
     }
 
     /// Sends one record through; `write` gets what comes out, unless a reduce does. Gives
-    /// how many records that were. After a trap nobody but the log may be asked: see
-    /// [`Chain::forget_links`].
-    pub fn process(&mut self, record: &str, write: &mut Write<'_>) -> Result<u64, Stopped> {
+    /// how many records that were. `next` is the length of the record that will be sent
+    /// through next, where that is known, or 0. After a trap nobody but the log may be
+    /// asked: see [`Chain::forget_links`].
+    pub fn process(
+        &mut self,
+        record: &str,
+        next: usize,
+        write: &mut Write<'_>,
+    ) -> Result<u64, Stopped> {
         let Chain { links, fold, .. } = self;
-        match fold {
-            None => feed(links, record, true, &mut |out| write(out).map_err(Stopped::NotWritten)),
-            Some(fold) => {
-                fold.begin();
-                feed(links, record, true, &mut |out| fold.add(text_of(&out, record)))
-            }
-        }
+        let Some(fold) = fold else {
+            let mut write = |out: Out<&str>| write(out).map_err(Stopped::NotWritten);
+            return feed(links, record, next, true, &mut write);
+        };
+        fold.begin();
+        feed(links, record, next, true, &mut |out| fold.add(text_of(&out, record)))
     }
 
     /// Sends many records through all plugins but a reduce. Gives what comes out for each.
@@ -240,10 +260,12 @@ fn text_of<'a>(out: &Out<&'a str>, record: &'a str) -> &'a str {
     }
 }
 
-/// Sends a record through the rest of a chain.
+/// Sends a record through the rest of a chain. `next` is the length of the one that will be
+/// sent to it next, where that is known, or 0.
 fn feed(
     links: &mut [Link],
     record: &str,
+    next: usize,
     same: bool,
     end: &mut dyn FnMut(Out<&str>) -> Result<(), Stopped>,
 ) -> Result<u64, Stopped> {
@@ -256,14 +278,14 @@ fn feed(
     link.made.clear();
     let plugin = link.number;
     let trapped = |trapped| Stopped::Trapped { plugin, trapped };
-    match instance.call(record, &mut link.made).map_err(trapped)? {
-        Verdict::Keep => feed(rest, record, same, end),
+    match instance.call(record, next, &mut link.made).map_err(trapped)? {
+        Verdict::Keep => feed(rest, record, 0, same, end),
         // Nothing follows a reduce, and it is not among the links.
         Verdict::Drop | Verdict::Folded => Ok(0),
         Verdict::Replace => {
             let mut count = 0;
             for text in link.made.iter() {
-                count += feed(rest, text, false, end)?;
+                count += feed(rest, text, 0, false, end)?;
             }
             Ok(count)
         }
@@ -289,7 +311,7 @@ fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), 
                 });
                 Ok(())
             };
-            match feed(std::slice::from_mut(link), text, true, &mut keep) {
+            match feed(std::slice::from_mut(link), text, 0, true, &mut keep) {
                 Ok(_) => {}
                 Err(trapped @ Stopped::Trapped { .. }) => return Err(trapped),
                 Err(stopped) => {

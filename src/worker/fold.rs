@@ -61,7 +61,8 @@ impl Fold {
         // The caller has seen to that.
         let Some(instance) = &mut self.instance else { return Ok(()) };
         let plugin = self.number;
-        match instance.call(text, &mut self.made) {
+        // Before the next text its state may be taken, and there is to be nothing else then.
+        match instance.call(text, 0, &mut self.made) {
             Ok(Verdict::Reject(why)) => Err(Stopped::Rejected { plugin, why }),
             Ok(_) => {
                 self.of_record += 1;

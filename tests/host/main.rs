@@ -13,6 +13,7 @@ mod bombs;
 mod bounds;
 mod budget;
 mod cache;
+mod canonical_abi;
 mod cli;
 mod compression;
 mod conversions;

@@ -4,6 +4,7 @@
 //! outside of quotes it is a character like any other. TSV is the same with a tab for the
 //! comma.
 
+mod block;
 mod fields;
 mod header;
 mod read;

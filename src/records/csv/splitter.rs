@@ -1,23 +1,8 @@
 //! Splitting rows, without looking at more of a field than whether it is quoted.
 
-use memchr::{memchr, memchr3};
-
 use super::Delimiter;
+use super::block::{Block, Place};
 use crate::records::{Fault, Step};
-
-/// Where in a row the splitter is.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-enum Place {
-    /// Where a field begins.
-    FieldStart,
-    /// In a field, outside of quotes.
-    Outside,
-    /// In a quoted field; holds where its first quote is.
-    Inside { opened: u64 },
-    /// Behind a quote in a quoted field: it closes the field, or is one of two that stand
-    /// for one.
-    AfterQuote { opened: u64 },
-}
 
 /// Finds one row after the other. All offsets count from the input's start.
 #[derive(Clone, Debug)]
@@ -28,12 +13,15 @@ pub(crate) struct CsvSplitter {
     /// The first byte of the row in progress.
     row: Option<u64>,
     place: Place,
+    /// Where the quoted field in progress begins.
+    opened: u64,
 }
 
 impl CsvSplitter {
     /// Rows from `start` on, which must be where a row begins or where one ends.
     pub fn new(delimiter: Delimiter, start: u64) -> Self {
-        CsvSplitter { delimiter: delimiter.byte(), at: start, row: None, place: Place::FieldStart }
+        let delimiter = delimiter.byte();
+        CsvSplitter { delimiter, at: start, row: None, place: Place::FieldStart, opened: start }
     }
 
     pub fn next(&mut self, base: u64, bytes: &[u8], last: bool) -> Step {
@@ -47,8 +35,9 @@ impl CsvSplitter {
         }
         match self.place {
             _ if !last => Step::More { keep: start, seen: shown },
-            Place::Inside { opened } => {
-                Step::Fault(Fault { at: opened, what: "this quoted field is never closed".into() })
+            Place::Inside => {
+                let what = "this quoted field is never closed".into();
+                Step::Fault(Fault { at: self.opened, what })
             }
             _ => {
                 self.row = None;
@@ -70,44 +59,22 @@ impl CsvSplitter {
 
     /// Follows the row in progress. True at its end, false when the bytes end.
     fn finish_row(&mut self, base: u64, bytes: &[u8]) -> bool {
-        let mut at = (self.at - base) as usize;
-        let is_whole = loop {
-            let rest = &bytes[at..];
-            let Some(first) = rest.first() else { break false };
-            match self.place {
-                Place::FieldStart if *first == b'"' => {
-                    self.place = Place::Inside { opened: base + at as u64 };
-                    at += 1;
-                }
-                Place::Inside { opened } => match memchr(b'"', rest) {
-                    Some(found) => {
-                        self.place = Place::AfterQuote { opened };
-                        at += found + 1;
-                    }
-                    None => at = bytes.len(),
-                },
-                Place::AfterQuote { opened } if *first == b'"' => {
-                    self.place = Place::Inside { opened };
-                    at += 1;
-                }
-                Place::FieldStart | Place::AfterQuote { .. } => self.place = Place::Outside,
-                Place::Outside => {
-                    let found = memchr3(b'\n', b'\r', b'"', rest);
-                    let passed = found.unwrap_or(rest.len());
-                    let begins = passed > 0 && rest[passed - 1] == self.delimiter;
-                    at += passed;
-                    match found {
-                        Some(found) if rest[found] != b'"' => break true,
-                        // A quote in the middle of a field is no more than that.
-                        Some(_) if !begins => at += 1,
-                        _ if begins => self.place = Place::FieldStart,
-                        _ => {}
-                    }
-                }
+        loop {
+            let rest = &bytes[(self.at - base) as usize..];
+            if rest.is_empty() {
+                return false;
             }
-        };
-        self.at = base + at as u64;
-        is_whole
+            let block = Block::of(rest, self.place, self.delimiter);
+            if block.ends != 0 {
+                self.at += u64::from(block.ends.trailing_zeros());
+                return true;
+            }
+            if let Some(place) = block.opening.checked_ilog2() {
+                self.opened = self.at + u64::from(place);
+            }
+            self.at += block.length as u64;
+            self.place = block.after;
+        }
     }
 }
 

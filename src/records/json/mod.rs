@@ -2,9 +2,10 @@
 //! separators are followed (and checked), everything inside a value is left to
 //! the plugin.
 
-use memchr::memchr2;
+mod block;
 
 use super::{Fault, Step};
+use block::{Block, Carry};
 
 /// Nesting deeper than this is a fault. It bounds the memory that text made of
 /// nothing but brackets can claim (one bit a level).
@@ -170,82 +171,87 @@ impl JsonSplitter {
     /// Follows the value in progress. True at its end, false when the bytes end.
     fn finish_value(
         &mut self,
-        mut inside: Inside,
+        inside: Inside,
         base: u64,
         bytes: &[u8],
         last: bool,
     ) -> Result<bool, Fault> {
-        let mut at = (self.at - base) as usize;
-        let done = loop {
-            match inside {
-                Inside::Word => match bytes[at..].iter().position(|byte| ends_word(*byte)) {
-                    Some(length) => {
-                        at += length;
-                        break true;
-                    }
-                    None => {
-                        at = bytes.len();
-                        break last;
-                    }
-                },
-                Inside::String { opened } => match memchr2(b'"', b'\\', &bytes[at..]) {
-                    Some(found) if bytes[at + found] == b'"' => {
-                        at += found + 1;
-                        if self.depth == 0 {
-                            break true;
-                        }
-                        inside = Inside::Nest;
-                    }
-                    // Stay before a backslash whose second byte is not shown yet.
-                    Some(found) if at + found + 1 < bytes.len() => at += found + 2,
-                    found => {
-                        if last {
-                            return Err(Fault {
-                                at: opened,
-                                what: "this string is never closed".into(),
-                            });
-                        }
-                        at = found.map_or(bytes.len(), |found| at + found);
-                        break false;
-                    }
-                },
-                Inside::Nest => {
-                    let Some(found) =
-                        bytes[at..].iter().position(|byte| CLASS[*byte as usize] != 0)
-                    else {
-                        at = bytes.len();
-                        if last {
-                            self.at = base + at as u64;
-                            let start = self.value.map_or(self.at, |(start, _)| start);
-                            return Err(Fault {
-                                at: start,
-                                what: "this value is never closed".into(),
-                            });
-                        }
-                        break false;
-                    };
-                    at += found;
-                    self.at = base + at as u64;
-                    match bytes[at] {
-                        b'"' => inside = Inside::String { opened: self.at },
-                        open @ (b'{' | b'[') => self.open(open == b'{')?,
-                        close => {
-                            self.close(close == b'}')?;
-                            if self.depth == 0 {
-                                at += 1;
-                                break true;
-                            }
-                        }
-                    }
-                    at += 1;
+        if inside == Inside::Word {
+            let rest = &bytes[(self.at - base) as usize..];
+            let length = rest.iter().position(|byte| ends_word(*byte));
+            self.at += length.unwrap_or(rest.len()) as u64;
+            return Ok(length.is_some() || last);
+        }
+        let mut string = match inside {
+            Inside::String { opened } => Some(opened),
+            Inside::Nest | Inside::Word => None,
+        };
+        let mut carry = Carry { in_string: string.is_some(), escaped: false };
+        loop {
+            let rest = &bytes[(self.at - base) as usize..];
+            if rest.is_empty() {
+                break;
+            }
+            let block = Block::of(rest, carry);
+            let from = self.at;
+            if self.follow(&block, rest)? {
+                return Ok(true);
+            }
+            self.at = from + block.length as u64;
+            carry = block.after;
+            // The last quote of a block that ends in a string began it.
+            match block.quotes.checked_ilog2() {
+                _ if !carry.in_string => string = None,
+                Some(place) => string = Some(from + u64::from(place)),
+                None => {}
+            }
+        }
+        if let Some((start, state)) = &mut self.value {
+            let (at, what) = match string {
+                Some(opened) => (opened, "this string is never closed"),
+                None => (*start, "this value is never closed"),
+            };
+            if last {
+                return Err(Fault { at, what: what.into() });
+            }
+            *state = string.map_or(Inside::Nest, |opened| Inside::String { opened });
+        }
+        // A backslash whose second byte is not shown yet is looked at again.
+        self.at -= u64::from(carry.escaped);
+        Ok(false)
+    }
+
+    /// Follows the value in progress through a block, in which `self.at` goes from bracket to
+    /// bracket. True if it ends there.
+    fn follow(&mut self, block: &Block, bytes: &[u8]) -> Result<bool, Fault> {
+        let from = self.at;
+        if self.depth == 0 && block.opening & 1 == 0 {
+            // The value is a string.
+            return Ok(match block.quotes {
+                0 => false,
+                quotes => {
+                    self.at = from + u64::from(quotes.trailing_zeros()) + 1;
+                    true
+                }
+            });
+        }
+        let mut brackets = block.opening | block.closing;
+        while brackets != 0 {
+            let place = brackets.trailing_zeros();
+            self.at = from + u64::from(place);
+            let is_object = bytes[place as usize] & 0x20 != 0;
+            if block.opening >> place & 1 == 1 {
+                self.open(is_object)?;
+            } else {
+                self.close(is_object)?;
+                if self.depth == 0 {
+                    self.at += 1;
+                    return Ok(true);
                 }
             }
-        };
-        self.at = base + at as u64;
-        if let Some((_, state)) = &mut self.value {
-            *state = inside;
+            brackets &= brackets - 1;
         }
-        Ok(done)
+        Ok(false)
     }
 
     fn open(&mut self, object: bool) -> Result<(), Fault> {
@@ -288,17 +294,6 @@ impl JsonSplitter {
         Err(Fault { at: self.at, what: what.into() })
     }
 }
-
-/// Marks the bytes that matter inside an object or array.
-const CLASS: [u8; 256] = {
-    let mut class = [0; 256];
-    class[b'"' as usize] = 1;
-    class[b'{' as usize] = 1;
-    class[b'[' as usize] = 1;
-    class[b'}' as usize] = 1;
-    class[b']' as usize] = 1;
-    class
-};
 
 fn ends_word(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']')
