@@ -9,6 +9,8 @@ mod output;
 mod rows;
 mod states;
 mod text;
+#[cfg(test)]
+mod workloads;
 
 use std::fs::File;
 use std::hash::RandomState;
