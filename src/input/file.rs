@@ -103,12 +103,9 @@ impl FileCutter<'_> {
             let stretch = (from, end.min(self.length));
             let mut reader = RangeReader::from_file(self.file, &mut buffer, format, stretch, max);
             let first = loop {
-                match reader.piece() {
-                    Ok(mut piece) => match piece.next() {
-                        Some(item) => break Ok(item),
-                        None => continue,
-                    },
-                    Err(error) => break Err(error),
+                let found = reader.piece().map(|mut piece| piece.next());
+                if let Some(first) = found.transpose() {
+                    break first;
                 }
             };
             return match first {

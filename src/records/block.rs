@@ -42,6 +42,16 @@ pub(crate) fn first(length: usize) -> u64 {
     if length >= BLOCK { u64::MAX } else { (1 << length) - 1 }
 }
 
+/// The places of the bits that are set, the lowest first.
+#[cfg(test)]
+pub(crate) fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros();
+        bits &= bits.wrapping_sub(1);
+        (place < u64::BITS).then_some(place as usize)
+    })
+}
+
 /// Sets every bit that has an odd number of set bits at and below it: from each first quote up
 /// to its second, in other words.
 pub(crate) fn fill(bits: u64) -> u64 {
@@ -62,6 +72,13 @@ mod tests {
         let short = Block::of(b"{[ }");
         assert_eq!((short.length, short.is_with(0x20, b'{'), short.is(b'}')), (4, 0b11, 0b1000));
         assert_eq!(short.is(b' ') & first(short.length), 0b100);
+    }
+
+    #[test]
+    fn places_are_those_of_set_bits() {
+        assert_eq!(places(1 << 63 | 0b101).collect::<Vec<_>>(), [0, 2, 63]);
+        assert_eq!(places(u64::MAX).count(), 64);
+        assert_eq!(places(0).count(), 0);
     }
 
     #[test]

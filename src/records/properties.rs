@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
-use super::{Format, JsonSplitter, Splitter, Step};
+use super::{Fault, Format, JsonSplitter, Splitter, Step};
 
 /// A whole input of one format.
 #[derive(Clone, Debug)]
@@ -55,6 +55,19 @@ fn rows(text: &str, format: Format) -> Vec<String> {
         .delimiter(if format == Format::Csv { b',' } else { b'\t' })
         .from_reader(text.as_bytes());
     reader.records().map(|record| format!("{:?}", record.unwrap())).collect()
+}
+
+/// Shows a splitter a whole text: the records that it finds, or the fault.
+pub(crate) fn records_of(text: &str, mut splitter: Splitter) -> Result<Vec<&str>, Fault> {
+    let mut found = Vec::new();
+    loop {
+        match splitter.next(0, text.as_bytes(), true) {
+            Step::Record { start, end } => found.push(&text[start as usize..end as usize]),
+            Step::End => return Ok(found),
+            Step::Fault(fault) => return Err(fault),
+            Step::More { .. } => panic!("more asked for after the last byte"),
+        }
+    }
 }
 
 /// Shows a splitter a text in three pieces, cut in every way: it finds these records.

@@ -203,27 +203,36 @@ mod tests {
         file
     }
 
-    /// Where a record begins, what it is, and whether it was known to be text.
-    type Found = (u64, String, bool);
+    /// Where a record begins, what it is, and whether it was known to be text; or where one
+    /// that was too long begins and ends.
+    type Found = Result<(u64, String, bool), (u64, u64)>;
 
-    /// Every record, `None` where one was too long.
-    fn all(reader: &mut RangeReader<'_>) -> Result<Vec<Option<Found>>, ReadFailed> {
-        let mut found = Vec::new();
+    fn record(start: u64, text: &str, known: bool) -> Found {
+        Ok((start, text.to_owned(), known))
+    }
+
+    /// Adds every record to what was found.
+    fn read(reader: &mut RangeReader<'_>, found: &mut Vec<Found>) -> Result<(), ReadFailed> {
         loop {
             let mut piece = reader.piece()?;
             while let Some(item) = piece.next() {
                 found.push(match item {
                     Item::Record(Record { start, bytes, text }) => {
                         assert!(text.is_none_or(|text| text.as_bytes() == bytes));
-                        let lossy = String::from_utf8_lossy(bytes).into_owned();
-                        Some((start, lossy, text.is_some()))
+                        record(start, &String::from_utf8_lossy(bytes), text.is_some())
                     }
-                    Item::TooLong { .. } => None,
-                    Item::End => return Ok(found),
+                    Item::TooLong { start, end } => Err((start, end)),
+                    Item::End => return Ok(()),
                     Item::Fault(fault) => panic!("{fault}"),
                 });
             }
         }
+    }
+
+    fn all(reader: &mut RangeReader<'_>) -> Vec<Found> {
+        let mut found = Vec::new();
+        read(reader, &mut found).unwrap();
+        found
     }
 
     #[test]
@@ -236,27 +245,8 @@ mod tests {
         let mut buffer = Vec::new();
         let mut reader =
             RangeReader::from_file(&file, &mut buffer, Format::JsonSequence, (0, end), 1000);
-        let mut piece = reader.piece().unwrap();
-        assert!(matches!(piece.next(), Some(Item::Record(Record { start: 0, .. }))));
-        assert_eq!(piece.next(), None);
-        let mut items = Vec::new();
-        while items.last() != Some(&(end, end)) {
-            let mut piece = reader.piece().unwrap();
-            while let Some(item) = piece.next() {
-                items.push(match item {
-                    Item::TooLong { start, end } => (start, end),
-                    Item::Record(Record { start, bytes, .. }) => {
-                        (start, start + bytes.len() as u64)
-                    }
-                    Item::End => (end, end),
-                    Item::Fault(fault) => panic!("{fault}"),
-                });
-                if items.last() == Some(&(end, end)) {
-                    break;
-                }
-            }
-        }
-        assert_eq!(items, [(8, end - 2), (end - 1, end), (end, end)]);
+        let wanted = [record(0, "{\"a\":1}", true), Err((8, end - 2)), record(end - 1, "7", true)];
+        assert_eq!(all(&mut reader), wanted);
         assert!(buffer.capacity() < 3 * CHUNK);
     }
 
@@ -265,7 +255,9 @@ mod tests {
         let file = file(b"one\ntwo");
         let mut buffer = Vec::new();
         let mut reader = RangeReader::from_file(&file, &mut buffer, Format::Ndjson, (0, 9), 1000);
-        assert!(matches!(all(&mut reader), Err(ReadFailed::Short { at: 7 })));
+        let mut found = Vec::new();
+        assert!(matches!(read(&mut reader, &mut found), Err(ReadFailed::Short { at: 7 })));
+        assert_eq!(found, [record(0, "one", true)]);
     }
 
     #[test]
@@ -274,7 +266,7 @@ mod tests {
         let mut wanted = Vec::new();
         for number in 0..60_000_u64 {
             let line = "äö€😀".repeat((number % 7) as usize) + &number.to_string();
-            wanted.push(Some((text.len() as u64, line.clone(), true)));
+            wanted.push(record(text.len() as u64, &line, true));
             text += &line;
             text.push('\n');
         }
@@ -282,19 +274,17 @@ mod tests {
         let whole = (0, text.len() as u64);
         let (file, mut buffer) = (file(text.as_bytes()), Vec::new());
         let mut reader = RangeReader::from_file(&file, &mut buffer, Format::Lines, whole, 1000);
-        assert_eq!(all(&mut reader).unwrap(), wanted);
+        assert_eq!(all(&mut reader), wanted);
         let mut reader = RangeReader::from_memory(text.as_bytes(), Format::Lines, 0, 1000);
-        assert_eq!(all(&mut reader).unwrap(), wanted);
+        assert_eq!(all(&mut reader), wanted);
     }
 
     #[test]
     fn what_is_no_text_is_found_all_the_same() {
         let bytes = b"one\n\xFF\ntwo";
         let mut reader = RangeReader::from_memory(bytes, Format::Lines, 0, 1000);
-        let found = all(&mut reader).unwrap();
-        let [one, other, two] = &found[..] else { panic!("{found:?}") };
-        assert_eq!(one, &Some((0, "one".into(), false)));
-        assert_eq!(other, &Some((4, "\u{FFFD}".into(), false)));
-        assert_eq!(two, &Some((6, "two".into(), false)));
+        let wanted =
+            [record(0, "one", false), record(4, "\u{FFFD}", false), record(6, "two", false)];
+        assert_eq!(all(&mut reader), wanted);
     }
 }

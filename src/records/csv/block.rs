@@ -71,6 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::records::block::places;
 
     /// The same, byte by byte: ends of rows and first quotes, and where the text ends.
     fn plainly(text: &[u8], place: &mut Place) -> Vec<(usize, u8)> {
@@ -100,9 +101,7 @@ mod tests {
             let block = Block::of(&text[at..], *place, b',');
             assert!(block.length > 0 && block.length <= text.len() - at);
             let all = block.ends | block.opening;
-            found.extend(
-                (0..64).filter(|bit| all >> bit & 1 == 1).map(|bit| (at + bit, text[at + bit])),
-            );
+            found.extend(places(all).map(|place| (at + place, text[at + place])));
             at += block.length;
             *place = block.after;
         }

@@ -102,19 +102,10 @@ pub(crate) fn count_rows(bytes: &[u8], delimiter: Delimiter) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::records::Splitter;
-    use crate::records::properties::no_cut_matters;
+    use crate::records::properties::{no_cut_matters, records_of};
 
     fn rows(text: &str) -> Result<Vec<&str>, Fault> {
-        let mut splitter = CsvSplitter::new(Delimiter::Comma, 0);
-        let mut found = Vec::new();
-        loop {
-            match splitter.next(0, text.as_bytes(), true) {
-                Step::Record { start, end } => found.push(&text[start as usize..end as usize]),
-                Step::End => return Ok(found),
-                Step::Fault(fault) => return Err(fault),
-                Step::More { .. } => panic!("there is no more"),
-            }
-        }
+        records_of(text, Splitter::Csv(CsvSplitter::new(Delimiter::Comma, 0)))
     }
 
     #[test]

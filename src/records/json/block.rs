@@ -96,6 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::records::block::places;
 
     /// The same, byte by byte: quotes and brackets by their places, and what follows.
     fn plainly(text: &[u8], carry: &mut Carry) -> Vec<(usize, u8)> {
@@ -122,15 +123,12 @@ mod tests {
         while at < text.len() {
             let block = Block::of(&text[at..], *carry);
             assert!(block.length > 0 && block.length <= BLOCK.min(text.len() - at));
-            let mut all = block.quotes | block.opening | block.closing;
-            while all != 0 {
-                let place = all.trailing_zeros() as usize;
+            for place in places(block.quotes | block.opening | block.closing) {
                 let byte = text[at + place];
                 let bit = 1_u64 << place;
                 assert_eq!(block.quotes & bit != 0, byte == b'"');
                 assert_eq!(block.opening & bit != 0, matches!(byte, b'{' | b'['));
                 found.push((at + place, byte));
-                all &= all - 1;
             }
             at += block.length;
             *carry = block.after;

@@ -303,26 +303,14 @@ fn ends_word(byte: u8) -> bool {
 mod tests {
     use super::*;
     use crate::records::Splitter;
-    use crate::records::properties::no_cut_matters;
-
-    fn split(mut splitter: JsonSplitter, text: &str) -> Result<Vec<&str>, Fault> {
-        let mut found = Vec::new();
-        loop {
-            match splitter.next(0, text.as_bytes(), true) {
-                Step::Record { start, end } => found.push(&text[start as usize..end as usize]),
-                Step::End => return Ok(found),
-                Step::Fault(fault) => return Err(fault),
-                Step::More { .. } => panic!("more asked for after the last byte"),
-            }
-        }
-    }
+    use crate::records::properties::{no_cut_matters, records_of};
 
     fn sequence(text: &str) -> Result<Vec<&str>, Fault> {
-        split(JsonSplitter::sequence(0), text)
+        records_of(text, Splitter::Json(JsonSplitter::sequence(0)))
     }
 
     fn array(text: &str) -> Result<Vec<&str>, Fault> {
-        split(JsonSplitter::array(1), text)
+        records_of(text, Splitter::Json(JsonSplitter::array(1)))
     }
 
     #[test]
