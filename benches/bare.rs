@@ -5,16 +5,18 @@
 //! bare PLUGIN FILE [-o OUT]
 //! ```
 //!
-//! Lines are found, read and written as `native` does it; each goes into the plugin as the
+//! Lines are found as `native` finds them; each goes into the plugin as the
 //! canonical ABI says it: `cabi_realloc`, a copy, the call. The compiler has the settings that
 //! the program has. What the loop took, without compiling, goes to standard error in seconds.
+
+#[path = "peers/native/lines.rs"]
+mod lines;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use memchr::{memchr_iter, memrchr};
 use wasmtime::error::Context;
 use wasmtime::{Config, Engine, Instance, Linker, Memory, Module, Result, Store, TypedFunc, bail};
 
@@ -37,11 +39,11 @@ fn main() -> Result<()> {
         ),
         None => Box::new(io::stdout().lock()),
     };
-    let mut source = File::open(&input).context("cannot open the input")?;
+    let source = File::open(&input).context("cannot open the input")?;
     let mut filter = Filter::load(PathBuf::from(plugin))?;
     let mut sink = BufWriter::with_capacity(BUFFER, sink);
     let began = Instant::now();
-    filter.run(&mut source, &mut sink)?;
+    filter.run(source, &mut sink)?;
     sink.flush().context("cannot write the output")?;
     eprintln!("{:.4}", began.elapsed().as_secs_f64());
     Ok(())
@@ -95,36 +97,15 @@ impl Filter {
         Ok(keeps)
     }
 
-    fn run(&mut self, source: &mut impl Read, sink: &mut impl Write) -> Result<()> {
-        let mut buffer = vec![0; 2 * BUFFER];
-        // Bytes at the front of the buffer that begin a line not seen to its end yet.
-        let mut held = 0;
-        loop {
-            if buffer.len() - held < BUFFER {
-                buffer.resize(buffer.len() * 2, 0);
-            }
-            let read = source.read(&mut buffer[held..held + BUFFER]).context("cannot read")?;
-            let filled = held + read;
-            let whole = match read {
-                0 => filled,
-                _ => memrchr(b'\n', &buffer[held..filled]).map_or(0, |at| held + at + 1),
-            };
-            let text = &buffer[..whole];
-            let mut start = 0;
-            let unended = (!text.is_empty() && text.last() != Some(&b'\n')).then_some(text.len());
-            for end in memchr_iter(b'\n', text).chain(unended) {
-                let line = &text[start..end];
-                start = end + 1;
-                if !line.trim_ascii().is_empty() && self.keep(line)? {
+    fn run(&mut self, source: impl Read, sink: &mut impl Write) -> Result<()> {
+        lines::pieces(source, BUFFER, |text| {
+            for line in lines::lines(text) {
+                if self.keep(line)? {
                     sink.write_all(line)?;
                     sink.write_all(b"\n")?;
                 }
             }
-            if read == 0 {
-                return Ok(());
-            }
-            buffer.copy_within(whole..filled, 0);
-            held = filled - whole;
-        }
+            Ok(())
+        })
     }
 }

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """Measures how long large components take: compiled for the first time, and from the cache.
 
-    python3 benches/components.py [--rounds N]
+    python3 benches/components.py            build, compile, table, record
+    python3 benches/components.py --help     everything else
 
 Builds a filter in Python (componentize-py, from PyPI) and one in JavaScript (componentize-js,
 from npm), both without WASI, in a temporary directory; runs each over data/events.ndjson with
-the defaults of `host`, first with an empty cache, then N times from it; and keeps the raw
+the defaults of `host`, first with an empty cache, then several times from it; and keeps the raw
 figures in benches/runs/components-DATE.json.
 """
 
 import argparse
-import datetime
-import json
 import re
 import resource
 import statistics
@@ -21,8 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-HOST = ROOT / "target/release/host"
+from suite import figures, machine
+from suite.programs import ROOT, Failure, add_places, places, positive
+
 EVENTS = ROOT / "data/events.ndjson"
 KEPT = 190
 
@@ -65,46 +65,63 @@ def build_javascript(place: Path) -> Path:
     return place / "js.wasm"
 
 
-def run(plugin: Path, cache: Path) -> dict:
+def run(host: Path, plugin: Path, cache: Path) -> dict:
     """Runs the filter once, and says what it took."""
-    command = [HOST, "--plugin", plugin, "--cache", cache, "--verbose", EVENTS]
+    command = [host, "--plugin", plugin, "--cache", cache, "--verbose", EVENTS]
     began = time.monotonic()
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     took = time.monotonic() - began
     if ran.stdout.count("\n") != KEPT:
-        sys.exit(f"{plugin.name} kept {ran.stdout.count(chr(10))} records, not {KEPT}")
+        raise Failure(f"{plugin.name} kept {ran.stdout.count(chr(10))} records, not {KEPT}")
     how, ready = re.search(r"was (compiled|taken from the cache) \((\d+) ms\)", ran.stderr).groups()
     return {"how": how, "ready_ms": int(ready), "run_s": round(took, 3)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
-    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=ROOT, check=True)
-    raw = {"date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "runs": {}}
-    print("| component | bytes | compiled, kept | first run s | from the cache ms | run s |")
-    print("|---|---:|---:|---:|---:|---:|")
+    parser = argparse.ArgumentParser(description="Measures how long large components take.")
+    parser.add_argument("--rounds", type=positive, default=7, help="runs from the cache (7)")
+    add_places(parser)
+    options = parser.parse_args()
+    host = places(options) / "host"
+    runs = []
     for name, build in (("Python", build_python), ("JavaScript", build_javascript)):
         with tempfile.TemporaryDirectory() as directory:
             place = Path(directory)
             plugin, cache = build(place), place / "cache"
-            first = run(plugin, cache)
-            again = [run(plugin, cache) for _ in range(rounds)]
-            if first["how"] != "compiled" or any(one["how"] == "compiled" for one in again):
-                sys.exit(f"{name}: the cache is not what it should be")
+            seen = [run(host, plugin, cache) for _ in range(options.rounds + 1)]
+            if [one["how"] == "compiled" for one in seen] != [True] + [False] * options.rounds:
+                raise Failure(f"{name}: the cache is not what it should be")
             kept = sum(entry.stat().st_size for entry in cache.iterdir())
-            size = plugin.stat().st_size
-        raw["runs"][name] = {"bytes": size, "kept": kept, "first": first, "again": again}
-        ready = statistics.median(one["ready_ms"] for one in again)
-        took = statistics.median(one["run_s"] for one in again)
-        print(f"| {name} | {size:,} | {kept:,} | {first['run_s']} | {ready:.0f} | {took} |")
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    raw["largest_process_kib"] = children.ru_maxrss
-    file = ROOT / f"benches/runs/components-{raw['date'][:10]}.json"
-    file.write_text(json.dumps(raw, indent=1) + "\n")
-    print(f"raw figures: {file}")
+            sizes = {"component": name, "bytes": plugin.stat().st_size, "kept": kept}
+        runs += [sizes | one for one in seen]
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    trial = {"facts": machine.facts() | {"largest process KiB": largest}, "runs": runs}
+    print(table(trial))
+    figures.keep(options.runs_dir, "components", trial, section)
+
+
+def table(trial) -> str:
+    rows = []
+    for name in dict.fromkeys(run["component"] for run in trial["runs"]):
+        first, *again = [run for run in trial["runs"] if run["component"] == name]
+        rows.append([name, f"{first['bytes']:,}", f"{first['kept']:,}", first["run_s"],
+                     statistics.median(one["ready_ms"] for one in again),
+                     statistics.median(one["run_s"] for one in again)])
+    columns = ["component", "bytes:", "compiled, kept:", "first run s:", "from the cache ms:", "run s:"]
+    return figures.markdown(columns, rows)
+
+
+def section(trial) -> str:
+    return f"""## Components, {trial["facts"]["date"]}, commit {trial["facts"]["commit"]}
+
+{machine.sentence(trial)}
+
+{table(trial)}
+"""
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"error: {failure}")

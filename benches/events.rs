@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example events -- 600000 > events.ndjson
-//! events COUNT [--seed N] [--format ndjson|array|sequence]
+//! events COUNT [--seed N] [--format ndjson|array|sequence] [--size small|usual|large]
 //! ```
 //!
 //! Benchmarks and tests want large input that anybody can make again byte for byte, so everything
@@ -15,7 +15,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: events COUNT [--seed N] [--format ndjson|array|sequence]";
+const USAGE: &str = "usage: events COUNT [--seed N] [--format ndjson|array|sequence] \
+                     [--size small|usual|large]";
 
 /// Bytes collected before they are written.
 const CHUNK: usize = 1 << 20;
@@ -44,6 +45,7 @@ struct Request {
     count: u64,
     seed: u64,
     format: Format,
+    size: Size,
 }
 
 /// How records are laid out in the file.
@@ -57,21 +59,46 @@ enum Format {
     Sequence,
 }
 
+/// How long a record is.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Size {
+    /// About 62 bytes: number, type and login alone.
+    Small,
+    /// About 627 bytes: an event with its actor, repository, and mostly one commit.
+    Usual,
+    /// About 10 KB: an event with 30 commits.
+    Large,
+}
+
+impl Size {
+    fn parse(name: Option<&str>) -> Result<Self, String> {
+        match name {
+            Some("small") => Ok(Self::Small),
+            Some("usual") => Ok(Self::Usual),
+            Some("large") => Ok(Self::Large),
+            Some(other) => Err(format!("there is no size {other:?}")),
+            None => Err("--size needs a name".to_owned()),
+        }
+    }
+}
+
 impl Request {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut count = None;
         let mut seed = 1;
         let mut format = Format::Ndjson;
+        let mut size = Size::Usual;
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--seed" => seed = number(&arg, args.next().as_deref())?,
                 "--format" => format = Format::parse(args.next().as_deref())?,
+                "--size" => size = Size::parse(args.next().as_deref())?,
                 _ if count.is_none() => count = Some(number("COUNT", Some(&arg))?),
                 _ => return Err(format!("unexpected argument {arg:?}")),
             }
         }
         let count = count.ok_or("COUNT is missing")?;
-        Ok(Self { count, seed, format })
+        Ok(Self { count, seed, format, size })
     }
 }
 
@@ -101,7 +128,7 @@ fn number(what: &str, text: Option<&str>) -> Result<u64, String> {
 }
 
 fn write_events(request: &Request, sink: &mut impl Write) -> io::Result<()> {
-    let Request { count, seed, format } = *request;
+    let Request { count, seed, format, size } = *request;
     if count == 0 {
         sink.write_all(if format == Format::Array { b"[]\n" } else { b"" })?;
         return sink.flush();
@@ -117,10 +144,10 @@ fn write_events(request: &Request, sink: &mut impl Write) -> io::Result<()> {
         }
         if format == Format::Sequence && index % 8 != 7 {
             record.clear();
-            push_event(&mut record, index, &mut dice);
+            push_event(&mut record, index, size, &mut dice);
             push_indented(&mut chunk, &record);
         } else {
-            push_event(&mut chunk, index, &mut dice);
+            push_event(&mut chunk, index, size, &mut dice);
         }
         if chunk.len() >= CHUNK {
             sink.write_all(chunk.as_bytes())?;
@@ -218,18 +245,24 @@ const ACTIONS: [&str; 4] = ["opened", "closed", "reopened", "started"];
 const BRANCHES: [&str; 4] = ["main", "develop", "release", "topic/records"];
 
 /// Appends the event with this number (from 0) on one line, without a line break.
-fn push_event(out: &mut String, index: u64, dice: &mut Dice) {
+fn push_event(out: &mut String, index: u64, size: Size, dice: &mut Dice) {
     let kind = dice.pick(&TYPES);
     *out += r#"{"id":""#;
     push_number(out, 30_000_000_000 + index * 7 + dice.below(7), 1);
     *out += r#"","type":""#;
     *out += kind;
+    if size == Size::Small {
+        *out += r#"","actor":{"login":""#;
+        *out += dice.pick(&LOGINS);
+        *out += r#""}}"#;
+        return;
+    }
     *out += r#"","actor":"#;
     push_actor(out, dice);
     *out += r#","repo":"#;
     push_repo(out, dice);
     *out += r#","payload":"#;
-    push_payload(out, kind, dice);
+    push_payload(out, kind, size, dice);
     *out += if dice.below(50) == 0 { r#","public":false"# } else { r#","public":true"# };
     *out += r#","created_at":""#;
     push_time(out, index);
@@ -269,7 +302,7 @@ fn push_repo(out: &mut String, dice: &mut Dice) {
     }
 }
 
-fn push_payload(out: &mut String, kind: &str, dice: &mut Dice) {
+fn push_payload(out: &mut String, kind: &str, size: Size, dice: &mut Dice) {
     *out += "{";
     match kind {
         "PushEvent" => {
@@ -286,8 +319,11 @@ fn push_payload(out: &mut String, kind: &str, dice: &mut Dice) {
     *out += r#","ref":"refs/heads/"#;
     *out += dice.pick(&BRANCHES);
     *out += r#"","commits":["#;
-    // None now and then, mostly one, sometimes two.
-    let commits = dice.pick(&[0, 1, 1, 1, 1, 1, 1, 2]);
+    let commits = match size {
+        Size::Large => 30,
+        // None now and then, mostly one, sometimes two.
+        _ => dice.pick(&[0, 1, 1, 1, 1, 1, 1, 2]),
+    };
     for commit in 0..commits {
         if commit > 0 {
             *out += ",";

@@ -1,67 +1,74 @@
 #!/usr/bin/env python3
-"""What it costs to synchronise output and journal with the disk: the three policies of
---fsync on one input, in turn, and the output of each compared with the others'.
+"""What it costs to synchronise output and journal with the disk.
 
-    python3 benches/fsync.py EVENTS [--rounds N] [--out DIR]
+    python3 benches/fsync.py            build, make the data, table, record
+    python3 benches/fsync.py --help     everything else
 
-EVENTS is the output of `cargo run --release --example events -- 600000`. Prints medians and
-ratios, and keeps the raw figures under benches/runs/.
+The three policies of --fsync on one input, in turn, and the output of each compared with the others'.
 """
 
 import argparse
-import datetime
-import json
+import filecmp
 import os
-import platform
 import statistics
-import subprocess
-import tempfile
-import time
+import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-HOST = os.path.join(HERE, "..", "target", "release", "host")
-# It keeps about half of the events: as much is written as most jobs write.
-PLUGIN = os.path.join(HERE, "..", "plugins", "longer", "longer.wat")
+from suite import figures, inputs, machine, timing
+from suite.programs import Failure, add_places, path, places, plugin, positive
+
 POLICIES = ["never", "checkpoint", "range"]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("events")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", default=None, help="a directory on the disk to be measured")
-    arguments = parser.parse_args()
-    seconds = {policy: [] for policy in POLICIES}
-    with tempfile.TemporaryDirectory(dir=arguments.out) as directory:
-        outputs = set()
-        for turn in range(arguments.rounds):
-            for policy in POLICIES:
-                output = os.path.join(directory, "out.ndjson")
-                command = [HOST, "--quiet", "--plugin", PLUGIN, "--fsync", policy, "-o", output]
-                # What others have written is not to be paid for here.
-                os.sync()
-                began = time.perf_counter()
-                subprocess.run([*command, arguments.events], check=True)
-                seconds[policy].append(round(time.perf_counter() - began, 4))
-                outputs.add(os.path.getsize(output))
-                os.remove(output)
-        assert len(outputs) == 1, outputs
-    median = {policy: statistics.median(seconds[policy]) for policy in POLICIES}
-    facts = {
-        "when": datetime.datetime.now().isoformat(timespec="seconds"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
-        "input_bytes": os.path.getsize(arguments.events),
-        "output_bytes": outputs.pop(),
-        "seconds": seconds,
-    }
-    for policy in POLICIES:
-        ratio = median[policy] / median["never"]
-        spread = (max(seconds[policy]) - min(seconds[policy])) / median[policy]
-        print(f"{policy:<11}{median[policy]:8.3f} s  {ratio:5.2f} x never  (spread {spread:.0%})")
-    name = f"fsync-{datetime.date.today().isoformat()}.json"
-    with open(os.path.join(HERE, "runs", name), "w") as file:
-        json.dump(facts, file, indent=1)
-        file.write("\n")
+    parser = argparse.ArgumentParser(description="Times the policies of --fsync in turn.")
+    parser.add_argument("--rounds", type=positive, default=9, help="how often each is run (9)")
+    parser.add_argument("--records", type=positive, default=600_000, help="events (600,000)")
+    parser.add_argument("--out", type=path, help="a directory on the disk to be measured (that of the data)")
+    add_places(parser)
+    options = parser.parse_args()
+    bin_dir = places(options)
+    data = inputs.events(options.dir, bin_dir, options.records)
+    place = options.out or options.dir
+    outputs = {policy: place / f"fsync.{policy}" for policy in POLICIES}
+    runs = []
+    for number in range(options.rounds):
+        for policy in timing.in_turn(POLICIES, number):
+            # It keeps about half of the events: as much is written as most jobs write.
+            command = [bin_dir / "host", "--quiet", "--plugin", plugin("longer"), "--fsync", policy]
+            # What others have written is not to be paid for here.
+            os.sync()
+            runs.append({"policy": policy} | timing.run([*command, "-o", outputs[policy], data]))
+        for output in outputs.values():
+            if not filecmp.cmp(output, outputs["never"], shallow=False):
+                raise Failure(f"{output} holds other bytes than {outputs['never']}")
+    facts = {"bytes in": data.stat().st_size, "bytes out": outputs["never"].stat().st_size}
+    for output in outputs.values():
+        output.unlink()
+    trial = {"facts": machine.facts() | facts, "runs": runs}
+    print(table(trial))
+    figures.keep(options.runs_dir, "fsync", trial, section)
 
 
-main()
+def table(trial):
+    walls = {policy: [run["wall"] for run in trial["runs"] if run["policy"] == policy] for policy in POLICIES}
+    never = statistics.median(walls["never"])
+    rows = [[policy, f"{statistics.median(seen):.3f}", f"{statistics.median(seen) / never:.2f}",
+             f"{timing.spread(seen):.0%}"] for policy, seen in walls.items()]
+    return figures.markdown(["--fsync", "median s:", "of never:", "spread:"], rows)
+
+
+def section(trial):
+    known = trial["facts"]
+    return f"""## What --fsync costs, {known["date"]}, commit {known["commit"]}
+
+{known["bytes in"] / 1e6:.0f} MB in, {known["bytes out"] / 1e6:.0f} MB out. {machine.sentence(trial)}
+
+{table(trial)}
+"""
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"error: {failure}")

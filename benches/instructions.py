@@ -15,9 +15,9 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from suite.programs import ROOT
+
 RECORD = ROOT / "benches/instructions.json"
 # Workload, and how many records go through it.
 WORKLOADS = {

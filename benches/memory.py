@@ -5,24 +5,12 @@
     python3 benches/memory.py --check     the same, and exit 1 if a promise is broken
     python3 benches/memory.py --help      everything else
 
-A run's figure is the largest sample of
-
-    anonymous memory + mapped files (the program itself), each process's share as the kernel
-    counts it (PSS in /proc/PID/smaps_rollup), over the supervisor and all its descendants
-    + memory files (memfd), each counted once and whole, mapped or not
-
-which is what the job takes from the machine: nothing is counted twice and nothing is left out
-because no process has it mapped. Page cache is not counted; buffers of pipes and sockets inside the
-kernel (about 1 MiB for the pipe) are not either. Beside it stands the sum of each process's own
-peak (VmHWM, which misses nothing between two samples but counts what is shared once for each
+How memory is counted is told in benches/suite/footprint.py. Beside it stands the sum of each process's
+own peak (VmHWM, which misses nothing between two samples but counts what is shared once for each
 process and adds peaks of different moments): the truth cannot be above that.
 """
 
 import argparse
-import datetime
-import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -30,7 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-from run import ROOT, Failure, build, field, first_line
+from suite import figures, inputs, machine
+from suite.footprint import MIB, Sampler
+from suite.programs import ROOT, Failure, add_places, names_of, path, places
 
 # Name, and number of events that have about that size: one has 627 bytes on average.
 SIZES = {"10 MB": 15_950, "1 GB": 1_595_000, "5 GB": 7_975_000}
@@ -39,13 +29,15 @@ WAYS = ["file", "stream"]
 CEILING = 256 * 2**20
 GROWTH = 0.10
 
-MIB = 2**20
-
-
 def main():
     options = parse_arguments()
-    bin_dir = options.bin_dir or build()
-    facts = machine_facts(options)
+    bin_dir = places(options)
+    facts = machine.facts() | {
+        "plugin": options.plugin.name,
+        "workers": options.workers,
+        "arguments": " ".join(options.arguments),
+        "rounds": options.rounds,
+    }
     runs = []
     for size in options.sizes:
         for way in options.ways:
@@ -62,7 +54,7 @@ def main():
     print(table(trial))
     verdicts = check(trial)
     print("\n".join(text for text, _ in verdicts))
-    record(options.runs_dir, trial)
+    figures.keep(options.runs_dir, "memory", trial, section)
     kept = all(kept for _, kept in verdicts)
     return 0 if kept or not options.check else 1
 
@@ -70,7 +62,7 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(
         description="Measures the peak memory of host and its workers together.",
-        epilog="How it is counted is told at the top of this file.",
+        epilog="How it is counted is told in benches/suite/footprint.py.",
     )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each kind (3)")
     parser.add_argument("--workers", type=int, default=2, help="worker processes (2)")
@@ -83,40 +75,23 @@ def parse_arguments():
                              "more than 256 MiB; what was not measured counts as broken")
     parser.add_argument("--with", dest="arguments", type=str.split, default=[], metavar="ARGUMENTS",
                         help='further arguments for host, such as "--window 8MiB"')
-    parser.add_argument("--plugin", type=Path, default=ROOT / "plugins/filter/filter.wasm")
-    parser.add_argument("--bin-dir", type=Path, help="build nothing; take DIR/host and DIR/examples/events")
-    parser.add_argument("--dir", type=Path, default=ROOT / "target/bench", help="where input goes (target/bench)")
-    parser.add_argument("--runs-dir", type=Path, default=ROOT / "benches/runs",
-                        help="where figures go (benches/runs)")
+    parser.add_argument("--plugin", type=path, default=ROOT / "plugins/filter/filter.wasm")
+    add_places(parser)
     parser.add_argument("--limit", type=float, default=3600, metavar="SECONDS",
                         help="after which a run counts as hung (3600)")
     options = parser.parse_args()
     if min(options.rounds, options.workers) < 1:
         parser.error("--rounds and --workers must be at least 1")
-    for path in ("bin_dir", "dir", "runs_dir", "plugin"):
-        if value := getattr(options, path):
-            setattr(options, path, value.resolve())
     return options
-
-
-def names_of(known):
-    def parse(text):
-        wanted = [name.strip() for name in text.split(",")]
-        if unknown := [name for name in wanted if name not in known]:
-            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}")
-        return wanted
-
-    return parse
 
 
 class Source:
     """The input of a run: a file that lies ready, or a generator that writes into a pipe."""
 
     def __init__(self, options, bin_dir, size, way):
-        self.generator = [bin_dir / "examples/events", str(SIZES[size])]
+        self.generator = inputs.generate(bin_dir, SIZES[size])
         self.file = None
         if way == "file":
-            options.dir.mkdir(parents=True, exist_ok=True)
             self.file = options.dir / f"memory-{SIZES[size]}.ndjson"
             with self.file.open("wb") as sink:
                 subprocess.run(self.generator, stdout=sink, check=True)
@@ -159,91 +134,6 @@ def measure(options, bin_dir, source):
     return {"peak": sampler.peak, **sampler.parts, "processes": sampler.at_once,
             "sum_of_peaks": sampler.sum_of_peaks(), "supervisor_peak": sampler.highest[child.pid],
             "samples": sampler.samples, "wall": round(wall, 2)}
-
-
-class Sampler:
-    """Adds up the memory of a process and its descendants, again and again."""
-
-    def __init__(self, root):
-        self.root = root
-        self.peak = 0
-        # How the peak was made up.
-        self.parts = {"anonymous": 0, "mapped": 0, "memory_files": 0}
-        self.at_once = 0
-        # Process -> its VmHWM as last seen.
-        self.highest = {}
-        self.samples = 0
-
-    def sample(self):
-        anonymous = mapped = shared = seen = 0
-        files = {}
-        for process in descendants(self.root):
-            try:
-                sizes = kilobytes(f"/proc/{process}/smaps_rollup")
-                highest = kilobytes(f"/proc/{process}/status").get("VmHWM", 0)
-                memory_files(process, files)
-            except OSError:
-                # It has ended meanwhile, or is a zombie.
-                continue
-            anonymous += sizes.get("Pss_Anon", 0)
-            mapped += sizes.get("Pss_File", 0)
-            shared += sizes.get("Pss_Shmem", 0)
-            seen += 1
-            self.highest[process] = max(highest, self.highest.get(process, 0))
-        if not seen:
-            return
-        self.samples += 1
-        self.at_once = max(self.at_once, seen)
-        # Memory files whose descriptors are closed show in mappings only.
-        shared = max(shared, sum(files.values()))
-        total = anonymous + mapped + shared
-        if total > self.peak:
-            self.peak = total
-            self.parts = {"anonymous": anonymous, "mapped": mapped, "memory_files": shared}
-
-    def sum_of_peaks(self):
-        """Of the processes that lived at the same time: the compile worker is gone before the
-        workers come, so it counts only if it was larger than all of them together."""
-        workers = sorted(peak for process, peak in self.highest.items() if process != self.root)
-        return self.highest[self.root] + sum(workers[-max(self.at_once - 1, 0):] if workers else [])
-
-
-def descendants(root):
-    """A process and everything that it has started, directly or not."""
-    found = [root]
-    for process in found:
-        try:
-            for thread in os.listdir(f"/proc/{process}/task"):
-                children = Path(f"/proc/{process}/task/{thread}/children").read_text()
-                found.extend(map(int, children.split()))
-        except OSError:
-            continue
-    return found
-
-
-def kilobytes(path):
-    """The lines of the form `Name:  123 kB`, in bytes."""
-    sizes = {}
-    with open(path) as lines:
-        for line in lines:
-            name, _, value = line.partition(":")
-            if value.endswith(" kB\n"):
-                sizes[name] = int(value.split()[0]) * 1024
-    return sizes
-
-
-def memory_files(process, files):
-    """Adds the allocated bytes of each memory file that a process has open, by its number."""
-    directory = f"/proc/{process}/fd"
-    for descriptor in os.listdir(directory):
-        path = f"{directory}/{descriptor}"
-        try:
-            if os.readlink(path).startswith("/memfd:"):
-                status = os.stat(path)
-                files[status.st_dev, status.st_ino] = status.st_blocks * 512
-        except OSError:
-            # Closed meanwhile.
-            continue
 
 
 def kinds(trial):
@@ -297,49 +187,14 @@ def check(trial):
     return verdicts
 
 
-def machine_facts(options):
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": first_line(["git", "describe", "--always", "--dirty"]),
-        "cpu": field("/proc/cpuinfo", "model name"),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory": f"{int(field('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "rustc": first_line(["rustc", "--version"]),
-        "plugin": options.plugin.name,
-        "workers": options.workers,
-        "arguments": " ".join(options.arguments),
-        "load before": [round(load, 2) for load in os.getloadavg()],
-        "rounds": options.rounds,
-    }
-
-
-def record(runs_dir, trial):
-    """Adds the trial to today's raw figures, and writes today's tables anew beside them."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    raw = runs_dir / f"memory-{trial['facts']['date'][:10]}.json"
-    trials = json.loads(raw.read_text()) if raw.exists() else []
-    trials.append(trial)
-    blocks = []
-    for each in trials:
-        runs = ",\n".join("    " + json.dumps(run) for run in each["runs"])
-        facts = json.dumps({"facts": each["facts"]}, indent=2).removesuffix("\n}")
-        blocks.append(f'{facts},\n  "runs": [\n{runs}\n  ]\n}}')
-    raw.write_text("[\n" + ",\n".join(blocks) + "\n]\n")
-    raw.with_suffix(".md").write_text("\n".join(map(section, trials)))
-    print(f"raw figures: {raw}", file=sys.stderr)
-
-
 def section(trial):
     facts = trial["facts"]
     verdicts = "\n".join(f"* {text}" for text, _ in check(trial))
     given = f" and {facts['arguments']}" if facts["arguments"] else ""
-    load = ", ".join(map(str, facts["load before"]))
     return f"""## Memory, {facts["date"]}, commit {facts["commit"]}
 
 {facts["workers"]} workers, {facts["plugin"]}{given}, output to /dev/null; {facts["rounds"]} rounds, of which the \
-highest is shown. {facts["cpu"]}, {facts["cores"]} cores, {facts["memory"]}, {facts["kernel"]}; {facts["rustc"]}. \
-Load before the run: {load}. What is counted is told at the top of `benches/memory.py`.
+highest is shown. {machine.sentence(trial)} What is counted is told in `benches/suite/footprint.py`.
 
 {table(trial)}
 

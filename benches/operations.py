@@ -13,18 +13,16 @@ key for each event, so that the state is larger than a slot), as benches/memory.
 """
 
 import argparse
-import datetime
 import filecmp
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from memory import MIB, Sampler
-from run import ROOT, Failure, build, field, first_line, make_data, positive
+from suite import figures, inputs, machine, timing
+from suite.footprint import MIB, Sampler
+from suite.programs import Failure, add_places, places, plugin, positive
 
 WORKERS = 2
 REDACT = ["--param", "fields=actor.url,payload"]
@@ -39,46 +37,31 @@ KEYS = ["type", "actor.login", "id"]
 
 def main():
     options = parse_arguments()
-    bin_dir = (options.bin_dir or build()).resolve()
-    options.dir.mkdir(parents=True, exist_ok=True)
-    data = make_data(options.dir, bin_dir, options.records, 1)
+    bin_dir = places(options)
+    data = inputs.events(options.dir, bin_dir, options.records)
     host = bin_dir / "host"
-    trial = {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": first_line(["git", "describe", "--always", "--dirty"]),
-        "cpu": field("/proc/cpuinfo", "model name"),
-        "records": options.records,
-        "workers": WORKERS,
-        "chains": {name: chain_figures(options, host, data, chain) for name, chain in CHAINS.items()},
-        "reduce": {by: reduce(options, host, data, by) for by in KEYS},
-    }
-    text = tables(trial)
-    print(text)
-    options.runs_dir.mkdir(parents=True, exist_ok=True)
-    name = f"operations-{trial['date'][:10]}"
-    (options.runs_dir / f"{name}.json").write_text(json.dumps(trial, indent=1) + "\n")
-    (options.runs_dir / f"{name}.md").write_text(text + "\n")
+    runs = []
+    for name, chain in CHAINS.items():
+        runs += [{"chain": name} | seen for seen in time_chain(options, host, data, chain)]
+    for by in KEYS:
+        runs += [{"by": by} | seen for seen in measure_reduce(options, host, data, by)]
+    trial = {"facts": machine.facts() | {"records": options.records, "workers": WORKERS}, "runs": runs}
+    print(tables(trial))
+    figures.keep(options.runs_dir, "operations", trial, section)
 
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=positive, default=7, help="how often each is run (7)")
     parser.add_argument("--records", type=positive, default=600_000, help="events (600,000)")
-    parser.add_argument("--bin-dir", type=Path, help="build nothing; take the programs here")
-    parser.add_argument("--dir", type=Path, default=ROOT / "target/bench", help="data and outputs")
-    parser.add_argument("--runs-dir", type=Path, default=ROOT / "benches/runs", help="figures")
+    add_places(parser)
     return parser.parse_args()
-
-
-def wasm(name):
-    file = ROOT / f"plugins/{name}/{name}.wasm"
-    return str(file if file.exists() else file.with_suffix(".wat"))
 
 
 def one_run(options, host, data, chain):
     command = [host, "--quiet", "--workers", str(WORKERS)]
     for place, (name, params) in enumerate(chain, 1):
-        command += ["--plugin", wasm(name)]
+        command += ["--plugin", plugin(name)]
         command += [f"{place}:{word}" if word != "--param" else word for word in params]
     out = options.dir / "chain.one"
     run([[*command, "-o", out, data]])
@@ -91,7 +74,7 @@ def with_pipes(options, host, data, chain):
         stdin, running = None, []
         for place, (name, params) in enumerate(chain):
             source = [data] if place == 0 else ["--from", "ndjson", "-"]
-            command = [host, "--quiet", "--workers", str(WORKERS), "--plugin", wasm(name), *params, *source]
+            command = [host, "--quiet", "--workers", str(WORKERS), "--plugin", plugin(name), *params, *source]
             is_last = place + 1 == len(chain)
             process = subprocess.Popen(command, stdin=stdin, stdout=last if is_last else subprocess.PIPE)
             if stdin:
@@ -107,7 +90,7 @@ def with_files(options, host, data, chain):
     source = data
     for place, (name, params) in enumerate(chain):
         out = options.dir / f"chain.files{place}.ndjson"
-        run([[host, "--quiet", "--workers", str(WORKERS), "--plugin", wasm(name), *params, "-o", out, source]])
+        run([[host, "--quiet", "--workers", str(WORKERS), "--plugin", plugin(name), *params, "-o", out, source]])
         source = out
     return source
 
@@ -121,60 +104,73 @@ def run(commands):
             raise Failure(f"{' '.join(map(str, command))} failed")
 
 
-def chain_figures(options, host, data, chain):
-    figures = {way: {"wall": [], "cpu": []} for way in WAYS}
+def time_chain(options, host, data, chain):
+    """Each way in each round, in seconds. The first round warms up and is not counted."""
+    seen = []
     for number in range(options.rounds + 1):
-        order = list(WAYS) if number % 2 else list(WAYS)[::-1]
         outputs = {}
-        for way in order:
+        for way in timing.in_turn(WAYS, number):
             began, used = time.monotonic(), os.times()
             outputs[way] = WAYS[way](options, host, data, chain)
             wall, now = time.monotonic() - began, os.times()
             cpu = now.children_user - used.children_user + now.children_system - used.children_system
-            # The first round warms up.
-            if number:
-                figures[way]["wall"].append(round(wall, 4))
-                figures[way]["cpu"].append(round(cpu, 2))
+            seen.append({"way": way, "round": number, "wall": round(wall, 4), "cpu": round(cpu, 2)})
         for way, output in outputs.items():
             if not filecmp.cmp(output, outputs["one run"], shallow=False):
                 raise Failure(f"{way} gives other bytes than one run")
-    return figures
+    return [run for run in seen if run["round"]]
 
 
-def reduce(options, host, data, by):
-    command = [host, "--quiet", "--workers", str(WORKERS), "--plugin", wasm("count-by"),
-               "--param", f"by={by}", "-o", "/dev/null", data]
-    figures = []
+def measure_reduce(options, host, data, by):
+    """Memory in bytes of three runs, and the size of the state."""
+    command = [host, "--quiet", "--workers", str(WORKERS), "--plugin", plugin("count-by"),
+               "--param", f"by={by}"]
+    state = options.dir / "state"
+    run([[*command, "--partial-state", "-o", state, data]])
+    seen = []
     for _ in range(3):
         began = time.monotonic()
-        child = subprocess.Popen(command)
+        child = subprocess.Popen([*command, "-o", "/dev/null", data])
         sampler = Sampler(child.pid)
         while child.poll() is None:
             sampler.sample()
         if child.returncode != 0:
             raise Failure(f"counting by {by} failed")
-        figures.append({"peak": sampler.peak, **sampler.parts, "samples": sampler.samples,
-                        "wall": round(time.monotonic() - began, 2)})
-    state = options.dir / "state"
-    run([[host, "--quiet", "--plugin", wasm("count-by"), "--param", f"by={by}", "--partial-state", "-o", state, data]])
-    return {"runs": figures, "state": state.stat().st_size}
+        seen.append({"peak": sampler.peak, **sampler.parts, "samples": sampler.samples,
+                     "wall": round(time.monotonic() - began, 2), "state": state.stat().st_size})
+    return seen
 
 
 def tables(trial):
-    lines = [f"{trial['date']}, {trial['commit']}, {trial['cpu']}, {trial['records']:,} events, {WORKERS} workers"]
-    for name, chain in trial["chains"].items():
-        one = {what: statistics.median(walls) for what, walls in chain["one run"].items()}
-        lines += ["", f"| three plugins {name} | median s | best s | of one run | CPU s | of one run |", "|---|---|---|---|---|---|"]
-        for way, figures in chain.items():
-            wall, cpu = statistics.median(figures["wall"]), statistics.median(figures["cpu"])
-            lines.append(f"| {way} | {wall:.3f} | {min(figures['wall']):.3f} | {wall / one['wall']:.2f} "
-                         f"| {cpu:.2f} | {cpu / one['cpu']:.2f} |")
-    lines += ["", "| count-by | state, MB | peak of all processes, MiB (highest of 3) | s |", "|---|---|---|---|"]
-    for by, found in trial["reduce"].items():
-        peak = max(figure["peak"] for figure in found["runs"])
-        wall = statistics.median(figure["wall"] for figure in found["runs"])
-        lines.append(f"| {by} | {found['state'] / 1e6:.2f} | {peak / MIB:.0f} | {wall} |")
-    return "\n".join(lines)
+    """A table for each chain, and one of the reduces."""
+    parts = []
+    for name in CHAINS:
+        found = {way: [run for run in trial["runs"] if run.get("chain") == name and run["way"] == way] for way in WAYS}
+        median = {way: {what: statistics.median(run[what] for run in runs) for what in ("wall", "cpu")}
+                  for way, runs in found.items()}
+        one = median["one run"]
+        rows = [[way, f"{seen['wall']:.3f}", f"{min(run['wall'] for run in found[way]):.3f}",
+                 f"{seen['wall'] / one['wall']:.2f}", f"{seen['cpu']:.2f}", f"{seen['cpu'] / one['cpu']:.2f}"]
+                for way, seen in median.items()]
+        columns = [f"three plugins {name}", "median s:", "best s:", "of one run:", "CPU s:", "of one run:"]
+        parts.append(figures.markdown(columns, rows))
+    rows = []
+    for by in KEYS:
+        runs = [run for run in trial["runs"] if run.get("by") == by]
+        rows.append([by, f"{runs[0]['state'] / 1e6:.2f}", f"{max(run['peak'] for run in runs) / MIB:.0f}",
+                     f"{statistics.median(run['wall'] for run in runs):.2f}"])
+    columns = ["count-by", "state, MB:", "peak of all processes, MiB (highest of 3):", "s:"]
+    return "\n\n".join([*parts, figures.markdown(columns, rows)])
+
+
+def section(trial):
+    known = trial["facts"]
+    return f"""## Operations, {known["date"]}, commit {known["commit"]}
+
+{known["records"]:,} events, {known["workers"]} workers. {machine.sentence(trial)}
+
+{tables(trial)}
+"""
 
 
 if __name__ == "__main__":

@@ -1,420 +1,349 @@
 #!/usr/bin/env python3
-"""Times `host` and its peers side by side, on the same file, and keeps every raw figure.
+"""Times `host` and what one would use in its place, side by side on the same data.
 
-    python3 benches/run.py                  build, make the data, check, 7 rounds, table, record
-    python3 benches/run.py --check-floors   the same, and exit 1 if a promised ratio is missed
+    python3 benches/run.py                  build, make the data, check, time, tables, record
+    python3 benches/run.py --install        before that, install the peers that are missing
+    python3 benches/run.py --check          exit 1 if a floor is missed
     python3 benches/run.py --help           everything else
 
-What is compared, and why that is fair, is told in benches/README.md.
+What is compared, and why that is fair, is told in benches/README.md; the programs and how they are
+called, in benches/suite/peers.py.
 """
 
 import argparse
-import datetime
 import filecmp
-import hashlib
+import itertools
 import json
 import os
-import platform
 import shutil
 import statistics
-import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from suite import figures, inputs, machine, peers, timing
+from suite.peers import JOBS, PEERS, REFERENCE, Call
+from suite.programs import Failure, add_places, names_of, places, positive
+
+# A program that takes longer than so many seconds is timed only so many times.
+SLOW = 2.5
+ROUNDS_OF_SLOW = 3
 
 
-class Peer(NamedTuple):
-    """A program to time. In `command`, {host}, {native}, {plugin}, {node}, {data} and {out} are
-    replaced. With `parts`, its output is {out}.0, {out}.1, ... one after the other."""
+class Case(NamedTuple):
+    """A table: a job over a file, or over the same data by a pipe."""
 
     name: str
-    command: str
-    what: str
-    parts: int = 0
+    job: str
+    # What the data is, for people.
+    data: str
+    # Number and size of the events; None for the cities.
+    records: int | None
+    size: str = "usual"
+    piped: bool = False
+    # The only peers, where not all are timed.
+    only: tuple = ()
 
 
-REFERENCE = "native"
+# Those that can be waited for with gigabytes of data.
+QUICK = ("native", "native-2", "host-1", "host-2", "node-messages", "node-parts", "duckdb-1", "duckdb-2",
+         "jaq", "parallel", "grep")
 
-PEERS = [
-    Peer("native", "{native} {data} -o {out}", "native Rust, one thread"),
-    Peer("host-1", "{host} --plugin {plugin} --workers 1 --quiet -o {out} {data}", "host, 1 worker"),
-    Peer("host-2", "{host} --plugin {plugin} --workers 2 --quiet -o {out} {data}", "host, 2 workers"),
-    Peer(
-        "node-messages",
-        "{node} benches/node/cluster-messages.js {data} {out} 2",
-        "node cluster (a): 2 processes, balanced, results by process.send in order",
-    ),
-    Peer(
-        "node-parts",
-        "{node} benches/node/cluster-parts.js {data} {out} 2",
-        "node cluster (b): 2 processes, static halves, part files",
-        parts=2,
-    ),
+CASES = [
+    Case("filter", "filter", "600,000 events of 627 bytes", inputs.EVENTS),
+    Case("map", "map", "600,000 events of 627 bytes", inputs.EVENTS),
+    Case("flat-map", "flat-map", "600,000 events of 627 bytes", inputs.EVENTS),
+    Case("count-by", "count-by", "600,000 events of 627 bytes", inputs.EVENTS),
+    Case("filter-stdin", "filter", "600,000 events of 627 bytes, by a pipe", inputs.EVENTS, piped=True),
+    Case("filter-lines", "filter", "3,000,000 lines of 62 bytes", inputs.LINES, "small"),
+    Case("filter-documents", "filter", "20,000 documents of 10 KB", inputs.DOCUMENTS, "large"),
+    Case("flat-map-documents", "flat-map", "20,000 documents of 10 KB", inputs.DOCUMENTS, "large"),
+    Case("cities", "cities", "an array of 171,075 cities", None),
+    Case("filter-large", "filter", "3,500,000 events, 2.2 GB", 3_500_000, only=QUICK),
 ]
 
 
-class Floor(NamedTuple):
-    """A promise: the median time of `peer` is at most `factor` times that of `other`."""
+class Promise(NamedTuple):
+    """In the table of `case`, the median time of `peer` is at most `floor` times that of `other`; what
+    is wanted is `goal`."""
 
+    case: str
     peer: str
-    factor: float
     other: str
+    floor: float
+    goal: float
     text: str
 
 
-FLOORS = [
-    Floor("host-2", 1 / 3, "node-messages", "host with 2 workers is at least 3 times as fast as (a)"),
-    Floor("host-2", 1 / 2, "node-parts", "host with 2 workers is at least 2 times as fast as (b)"),
-    Floor("host-1", 2.0, "native", "host with 1 worker takes at most 2.0 times native's time"),
+PROMISES = [
+    Promise("filter", "host-1", "native", 1.45, 1.30, "one worker against native"),
+    Promise("filter", "host-2", "node-messages", 1 / 3, 1 / 6, "two workers against node cluster (a)"),
+    Promise("filter", "host-2", "node-parts", 1 / 2.5, 1 / 4, "two workers against node cluster (b)"),
+    Promise("filter", "host-2", "jaq", 1 / 8, 1 / 10, "two workers against jaq"),
+    Promise("filter", "host-2", "duckdb-2", 1 / 1.5, 1 / 2, "two workers against DuckDB with two threads"),
+    Promise("filter-large", "host-2", "host-1", 1 / 1.6, 1 / 1.8, "two workers against one, 2.2 GB"),
 ]
-
-
-# What other programs may take of the cores before the figures deserve a warning.
-QUIET = 0.05
-
-
-class Failure(Exception):
-    """Something that ends the benchmark; its text says what and where."""
 
 
 def main():
     options = parse_arguments()
-    bin_dir = options.bin_dir or build()
-    data = make_data(options.dir, bin_dir, options.records, options.seed)
-    tools = find_tools(bin_dir)
-    peers, skipped = choose_peers(options.only, tools)
-    for name, why in skipped.items():
-        print(f"skipped: {name}: {why}", file=sys.stderr)
-
-    bench = Bench(options.dir, data, tools, options.limit)
-    facts = machine_facts(options, data, tools)
-    bench.check_outputs(peers)
-    runs = bench.alternate(peers, options.rounds)
-
-    trial = {"facts": facts, "skipped": skipped, "runs": runs}
-    print(table(trial))
-    if others_share(trial) > QUIET:
-        print(f"warning: other programs took {others_share(trial):.0%} of the cores meanwhile; "
-              "these ratios say little, repeat on a quiet machine", file=sys.stderr)
-    record(options.runs_dir, trial)
-    return check_floors(trial) if options.check_floors else 0
+    bin_dir = places(options)
+    if options.install:
+        peers.install(bin_dir, options.dir)
+    tools = peers.find(bin_dir, options.dir)
+    if not tools[REFERENCE] or not tools["host"]:
+        raise Failure(f"host or the native program is not in {bin_dir}")
+    trial = {
+        "facts": machine.facts() | {"rounds": options.rounds, "seed": options.seed},
+        "versions": peers.versions(tools),
+        "cases": {},
+        "runs": [],
+    }
+    for case in CASES:
+        if case.name in options.cases:
+            time_case(options, bin_dir, tools, case, trial)
+    print(page(trial))
+    timing.warn_if_busy(trial)
+    if not options.no_record:
+        figures.keep(options.runs_dir, "peers", trial, section)
+    return 1 if options.check and not all(kept for _, kept in verdicts(trial)) else 0
 
 
 def parse_arguments():
-    names = [peer.name for peer in PEERS]
     parser = argparse.ArgumentParser(
-        description="Times host and its peers side by side on the same file.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Times host and its peers side by side on the same data.",
+        epilog="What is compared, and why that is fair, is told in benches/README.md.",
     )
+    cases, names = [case.name for case in CASES], [peer.name for peer in PEERS]
     add = parser.add_argument
-    add("--rounds", type=positive, default=7, help="how often each program is timed")
-    add("--records", type=positive, default=600_000, help="events in the data file")
-    add("--seed", type=int, default=1, help="seed of the data file")
-    add("--only", metavar="NAMES", help=f"some of {','.join(names)} (native always runs too)")
-    add("--check-floors", action="store_true", help="exit 1 if a promised ratio is missed")
-    add("--dir", type=Path, default=ROOT / "target/bench", help="where data and outputs go")
-    add("--bin-dir", type=Path, help="take programs built before from here (host, examples/...)")
-    add("--runs-dir", type=Path, default=ROOT / "benches/runs", help="where figures are kept")
-    add("--limit", type=positive, default=600, help="seconds after which a program is killed")
-    options = parser.parse_args()
-    if options.only:
-        options.only = options.only.split(",")
-        for name in options.only:
-            if name not in names:
-                parser.error(f"there is no program {name!r}; there are {', '.join(names)}")
-    for path in ("dir", "bin_dir", "runs_dir"):
-        if value := getattr(options, path):
-            setattr(options, path, value.resolve())
-    return options
+    add("--rounds", type=positive, default=7, help=f"how often each program is timed (7; {ROUNDS_OF_SLOW} times "
+        f"if it takes over {SLOW} s)")
+    add("--cases", type=names_of(cases), default=cases, help=f"some of {', '.join(cases)} (all)")
+    add("--only", type=names_of(names), default=names,
+        help=f"some of {', '.join(names)} (all); {REFERENCE} always runs")
+    add("--scale", type=float, default=1.0, help="this part of the records (1)")
+    add("--seed", type=int, default=1, help="seed of the data (1)")
+    add("--install", action="store_true", help="install the peers that are missing (needs root for some)")
+    add("--check", action="store_true", help="exit 1 if a floor is missed, or could not be checked")
+    add("--no-record", action="store_true", help="keep no figures")
+    add("--limit", type=positive, default=600, help="seconds after which a program is killed (600)")
+    add_places(parser)
+    return parser.parse_args()
 
 
-def positive(text):
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def build():
-    """Builds the program, the generator and the native peer; gives the directory they are in."""
-    for arguments in (["--bins"], ["--examples"]):
-        subprocess.run(["cargo", "build", "--release", *arguments], cwd=ROOT, check=True)
-    return (ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release").resolve()
-
-
-def make_data(directory, bin_dir, records, seed):
-    """The data file, made again if the generator was built after it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    generator = bin_dir / "examples/events"
-    if not generator.exists():
-        raise Failure(f"the generator is missing: {generator}")
-    data = directory / f"events-{records}-{seed}.ndjson"
-    if not data.exists() or data.stat().st_mtime < generator.stat().st_mtime:
-        unfinished = data.with_suffix(".unfinished")
-        with unfinished.open("wb") as sink:
-            subprocess.run([generator, str(records), "--seed", str(seed)], stdout=sink, check=True)
-        unfinished.rename(data)
-    return data
-
-
-def find_tools(bin_dir):
-    """What the placeholders of `Peer.command` stand for; None where it is not there."""
-    node = shutil.which("node")
-    candidates = {
-        "host": bin_dir / "host",
-        "native": bin_dir / "examples/native",
-        "plugin": ROOT / "plugins/filter/filter.wasm",
-    }
-    tools = {name: str(path) if path.exists() else None for name, path in candidates.items()}
-    return tools | {"node": node}
-
-
-def choose_peers(only, tools):
-    """The peers to run, and why the others are not run. The reference always runs."""
-    if tools[REFERENCE] is None:
-        raise Failure("the native program is missing; it is the reference for every other")
-    peers, skipped = [], {}
+def time_case(options, bin_dir, tools, case, trial):
+    """Checks and times every program that can do the case, and puts what was seen into the trial."""
+    print(f"{case.name}: {JOBS[case.job].what}", file=sys.stderr)
+    data = data_of(options, bin_dir, case)
+    about = trial["cases"][case.name] = {"skipped": {}}
+    if data is None:
+        about["skipped"] = {peer.name: "the data cannot be had" for peer in PEERS}
+        return
+    about |= {"bytes": data.stat().st_size, "sha256": inputs.digest(data)}
+    bench = Bench(options, case, data, tools)
+    able = []
     for peer in PEERS:
-        missing = [name for name, path in tools.items() if f"{{{name}}}" in peer.command and not path]
-        if only and peer.name not in only and peer.name != REFERENCE:
-            skipped[peer.name] = "not among --only"
-        elif missing:
-            skipped[peer.name] = f"{' and '.join(missing)} not found"
+        if why := bench.why_not(peer):
+            about["skipped"][peer.name] = why
         else:
-            peers.append(peer)
-    return peers, skipped
+            able.append(peer)
+    rounds = {}
+    for peer in able:
+        seconds, about.setdefault("equal", {})[peer.name] = bench.first_run(peer)
+        rounds[peer.name] = min(options.rounds, ROUNDS_OF_SLOW) if seconds > SLOW else options.rounds
+        print(f"  output equal: {peer.name} ({seconds:.2f} s)", file=sys.stderr)
+    for number in range(1, options.rounds + 1):
+        for peer in timing.in_turn([peer for peer in able if number <= rounds[peer.name]], number):
+            seen = {"case": case.name, "round": number, "program": peer.name}
+            trial["runs"].append(seen | bench.run(peer))
+            bench.compare(peer)
+    bench.remove()
+
+
+def data_of(options, bin_dir, case):
+    if case.records is None:
+        return inputs.cities(options.dir)
+    records = max(int(case.records * options.scale), 1)
+    return inputs.events(options.dir, bin_dir, records, case.size, seed=options.seed)
 
 
 class Bench:
-    """Runs programs on one data file, one at a time."""
+    """Runs programs on one data file, one at a time, and compares what they write."""
 
-    def __init__(self, directory, data, tools, limit):
-        self.directory = directory
+    def __init__(self, options, case, data, tools):
+        self.options = options
+        self.case = case
+        self.job = JOBS[case.job]
         self.data = data
         self.tools = tools
-        self.limit = limit
+        # Program -> its output in the first run, which was compared with the reference's.
+        self.first = {}
 
-    def check_outputs(self, peers):
-        """Runs each program once, untimed, which warms the caches too, and compares the outputs."""
-        for peer in peers:
-            self.run(peer)
-            if peer.name == REFERENCE:
-                self.output(peer).replace(self.reference)
-            self.compare(peer)
-            print(f"output equal: {peer.name}", file=sys.stderr)
+    def call(self, peer):
+        source = None if self.case.piped else self.data
+        return Call(self.case.job, source, self.output(peer), self.tools)
 
-    def alternate(self, peers, rounds):
-        """Every round runs every program, in turn forwards and backwards, so that a machine that
-        grows slower or faster treats all alike. Timed outputs are compared as well."""
-        runs = []
-        for number in range(1, rounds + 1):
-            for peer in peers if number % 2 else reversed(peers):
-                # No write-back of somebody's earlier output during this run.
-                os.sync()
-                figures = self.run(peer)
-                self.compare(peer)
-                runs.append({"round": number, "program": peer.name} | figures)
-            print(f"round {number} of {rounds} done", file=sys.stderr)
-        return runs
+    def why_not(self, peer):
+        """Why a program is not timed; None if it is."""
+        if peer.name not in self.options.only and peer.name != REFERENCE:
+            return "not among --only"
+        if self.case.only and peer.name not in self.case.only:
+            return "would take minutes"
+        if missing := [tool for tool in peer.tools.split() if not self.tools[tool]]:
+            return f"{' and '.join(missing)} not found"
+        command = peer.command(self.call(peer))
+        return command if isinstance(command, str) else None
+
+    def first_run(self, peer):
+        """One run, untimed, which warms the caches; gives its seconds, and how its output equals the
+        reference's."""
+        seconds = self.run(peer)["wall"]
+        kept = self.first[peer.name] = self.options.dir / f"first.{self.case.name}.{peer.name}"
+        self.output(peer).replace(kept)
+        reference = self.first[REFERENCE]
+        if filecmp.cmp(kept, reference, shallow=False):
+            return seconds, "bytes"
+        if peer.raw and self.job.keeps_bytes:
+            raise Failure(f"{self.case.name}: {peer.name} wrote other bytes than {REFERENCE}: see {kept}")
+        if fault := difference(kept, reference, self.job.ordered):
+            raise Failure(f"{self.case.name}: {peer.name} and {REFERENCE} differ: {fault}: see {kept}")
+        return seconds, "values"
 
     def run(self, peer):
-        """One run in seconds: wall time, CPU time with all descendants, and the CPU time that
-        other programs of the machine took meanwhile."""
-        values = self.tools | {"data": self.data, "out": self.output(peer)}
-        command = [part.format_map(values) for part in peer.command.split()]
-        busy = busy_seconds()
-        began = time.monotonic()
-        child = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
-        watchdog = threading.Timer(self.limit, child.kill)
-        watchdog.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-        others = busy_seconds() - busy - usage.ru_utime - usage.ru_stime
-        watchdog.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            raise Failure(f"{peer.name} ended with {child.returncode}: {' '.join(command)}")
-        return {
-            "wall": round(wall, 4),
-            "user": round(usage.ru_utime, 4),
-            "sys": round(usage.ru_stime, 4),
-            "others": round(max(others, 0), 2),
-        }
+        """One timed run; see timing.run."""
+        # No write-back of somebody's earlier output during this run.
+        os.sync()
+        call = self.call(peer)
+        feed = ["cat", self.data] if self.case.piped else None
+        seen = timing.run(peer.command(call), self.options.limit, feed, call.out if peer.prints else None)
+        if peer.parts:
+            self.join(call.out, peer.parts)
+        return seen
+
+    def join(self, output, number):
+        """Puts part files together; not timed."""
+        with output.open("wb") as whole:
+            for part in (output.with_name(f"{output.name}.{place}") for place in range(number)):
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, whole, 1 << 20)
+                part.unlink()
 
     def compare(self, peer):
-        """Demands that the output equals the reference's, then removes it."""
-        output = self.output(peer)
-        if peer.parts:
-            parts = [output.with_name(f"{output.name}.{number}") for number in range(peer.parts)]
-            with output.open("wb") as whole:
-                for part in parts:
-                    with part.open("rb") as source:
-                        shutil.copyfileobj(source, whole, 1 << 20)
-                    part.unlink()
-        if output.exists():
-            filecmp.clear_cache()
-            if not filecmp.cmp(output, self.reference, shallow=False):
-                raise Failure(f"{peer.name} wrote something else than {REFERENCE}: see {output}")
-            output.unlink()
-        elif peer.name != REFERENCE:
-            raise Failure(f"{peer.name} wrote no output")
+        """Demands what the program wrote the first time, and removes it."""
+        output, first = self.output(peer), self.first[peer.name]
+        filecmp.clear_cache()
+        if not filecmp.cmp(output, first, shallow=False):
+            if self.job.ordered or (fault := difference(output, first, False)):
+                raise Failure(f"{self.case.name}: {peer.name} wrote something else than before: see {output}")
+        output.unlink()
+
+    def remove(self):
+        for kept in self.first.values():
+            kept.unlink()
 
     def output(self, peer):
-        return self.directory / f"out.{peer.name}"
-
-    @property
-    def reference(self):
-        return self.directory / "reference"
+        return self.options.dir / f"out.{self.case.name}.{peer.name}"
 
 
-def machine_facts(options, data, tools):
-    """What somebody needs to know to judge the figures."""
-    with data.open("rb") as source:
-        digest = hashlib.file_digest(source, "sha256").hexdigest()
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": first_line(["git", "describe", "--always", "--dirty"]),
-        "cpu": field("/proc/cpuinfo", "model name"),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory": f"{int(field('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB",
-        "kernel": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "load before": [round(load, 2) for load in os.getloadavg()],
-        "rustc": first_line(["rustc", "--version"]),
-        "node": first_line([tools["node"], "--version"]) if tools["node"] else None,
-        "rounds": options.rounds,
-        "records": options.records,
-        "seed": options.seed,
-        "bytes": data.stat().st_size,
-        "sha256": digest,
-    }
-
-
-def busy_seconds():
-    """CPU time that all programs together have taken since the machine started."""
-    user, nice, system, _idle, _iowait, irq, softirq = map(
-        int, Path("/proc/stat").read_text().split(maxsplit=8)[1:8]
-    )
-    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-
-
-def others_share(trial):
-    """The part of all cores, from 0 to 1, that other programs took during the timed runs."""
-    runs = trial["runs"]
-    available = sum(run["wall"] for run in runs) * trial["facts"]["cores"]
-    return sum(run["others"] for run in runs) / available
-
-
-def field(path, name):
-    """The value of the first `name : value` line of a file under /proc."""
-    for line in Path(path).read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
+def difference(left, right, ordered):
+    """The first difference of two files of JSON lines as values, or None."""
+    with left.open(encoding="utf-8") as ours, right.open(encoding="utf-8") as theirs:
+        if not ordered:
+            ours, theirs = (sorted(map(canonical, lines)) for lines in (ours, theirs))
+        for number, pair in enumerate(itertools.zip_longest(ours, theirs), 1):
+            if None in pair:
+                return f"one ends before line {number}"
+            if pair[0] != pair[1] and canonical(pair[0]) != canonical(pair[1]):
+                return f"line {number}"
     return None
 
 
-def first_line(command):
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.partition("\n")[0]
+def canonical(line):
+    return json.dumps(json.loads(line), sort_keys=True)
 
 
-def walls(trial):
-    """Program -> its wall times in seconds, in the order of PEERS."""
-    times = {}
+def medians(trial, case):
+    """Program -> the median of its wall times in seconds, in the order of PEERS."""
+    found = {}
     for peer in PEERS:
-        if found := [run["wall"] for run in trial["runs"] if run["program"] == peer.name]:
-            times[peer.name] = found
-    return times
+        if walls := [run["wall"] for run in runs_of(trial, case, peer.name)]:
+            found[peer.name] = statistics.median(walls)
+    return found
 
 
-def table(trial):
-    """The figures of one trial as a markdown table."""
-    times = walls(trial)
-    native = statistics.median(times[REFERENCE])
-    megabytes = trial["facts"]["bytes"] / 1e6
-    lines = [
-        "| program | median s | min s | spread | CPU s | MB/s | ratio to native |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
+def runs_of(trial, case, program):
+    return [run for run in trial["runs"] if run["case"] == case and run["program"] == program]
+
+
+def table(trial, case):
+    """The figures of one case."""
+    about, times = trial["cases"][case], medians(trial, case)
+    rows = []
     for peer in PEERS:
         if peer.name not in times:
-            lines.append(f"| {peer.what} | skipped: {trial['skipped'][peer.name]} | | | | | |")
             continue
-        wall = times[peer.name]
-        median = statistics.median(wall)
-        cpu = statistics.median(
-            run["user"] + run["sys"] for run in trial["runs"] if run["program"] == peer.name
-        )
-        spread = (max(wall) - min(wall)) / median
-        lines.append(
-            f"| {peer.what} | {median:.3f} | {min(wall):.3f} | {spread:.0%} | {cpu:.2f} "
-            f"| {megabytes / median:.0f} | {median / native:.2f} |"
-        )
-    return "\n".join(lines)
+        runs = runs_of(trial, case, peer.name)
+        walls = [run["wall"] for run in runs]
+        cpu = statistics.median(run["user"] + run["sys"] for run in runs)
+        rows.append([
+            peer.what, f"{times[peer.name]:.3f}", f"{min(walls):.3f}", f"{timing.spread(walls):.0%}", len(walls),
+            f"{cpu:.2f}", f"{about['bytes'] / 1e6 / times[peer.name]:.0f}",
+            f"{times[peer.name] / times[REFERENCE]:.2f}", about["equal"][peer.name],
+        ])
+    columns = ["program", "median s:", "best s:", "spread:", "runs:", "CPU s:", "MB/s:", "of native:", "same"]
+    skipped = "; ".join(f"{name} ({why})" for name, why in about["skipped"].items())
+    return figures.markdown(columns, rows) + (f"\n\nNot timed: {skipped}." if skipped else "")
 
 
-def record(runs_dir, trial):
-    """Adds the trial to today's raw figures, and writes today's tables anew beside them."""
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    raw = runs_dir / f"{trial['facts']['date'][:10]}.json"
-    trials = json.loads(raw.read_text()) if raw.exists() else []
-    trials.append(trial)
-    raw.write_text(as_json(trials))
-    raw.with_suffix(".md").write_text("\n".join(map(section, trials)))
-    print(f"raw figures: {raw}", file=sys.stderr)
+def verdicts(trial):
+    """(text, whether the floor is kept) for each promise of the cases that were timed."""
+    said = []
+    for promise in PROMISES:
+        if promise.case not in trial["cases"]:
+            continue
+        times = medians(trial, promise.case)
+        if promise.peer not in times or promise.other not in times:
+            said.append((f"NOT CHECKED: {promise.text}", False))
+            continue
+        ratio = times[promise.peer] / times[promise.other]
+        kept = ratio <= promise.floor
+        how = "reached" if ratio <= promise.goal else "kept" if kept else "MISSED"
+        said.append((f"{how}: {promise.text}: {times_of(ratio)}; wanted {times_of(promise.goal)}, "
+                     f"floor {times_of(promise.floor)}", kept))
+    return said
 
 
-def as_json(trials):
-    """JSON with one run a line: readable, and a later run changes no earlier line."""
-    blocks = []
-    for trial in trials:
-        head = {key: value for key, value in trial.items() if key != "runs"}
-        head = json.dumps(head, indent=2).removesuffix("\n}")
-        runs = ",\n".join("    " + json.dumps(run) for run in trial["runs"])
-        blocks.append(f'{head},\n  "runs": [\n{runs}\n  ]\n}}')
-    return "[\n" + ",\n".join(blocks) + "\n]\n"
+def times_of(ratio):
+    """A ratio of times, in words."""
+    return f"{ratio:.2f} times the time" if ratio > 1 else f"{1 / ratio:.2f} times as fast"
+
+
+def page(trial):
+    parts = []
+    for case in CASES:
+        if about := trial["cases"].get(case.name):
+            size = f", {about['bytes'] / 1e6:.1f} MB" if "bytes" in about else ""
+            parts.append(f"### {case.name}: {JOBS[case.job].what}; {case.data}{size}\n\n" + (
+                table(trial, case.name) if "bytes" in about else "skipped: the data cannot be had"))
+    if said := verdicts(trial):
+        parts.append("\n".join(f"* {text}" for text, _ in said))
+    return "\n\n".join(parts)
 
 
 def section(trial):
-    facts = trial["facts"]
-    load = ", ".join(map(str, facts["load before"]))
-    return f"""## {facts["date"]}, commit {facts["commit"]}
+    known = trial["facts"]
+    return f"""## Peers, {known["date"]}, commit {known["commit"]}
 
-{facts["records"]:,} events, {facts["bytes"] / 1e6:.0f} MB; {facts["rounds"]} rounds. \
-{facts["cpu"]}, {facts["cores"]} cores, {facts["memory"]}, {facts["kernel"]}; \
-{facts["rustc"]}; node {facts["node"]}. Load before the run: {load}; other programs took {others_share(trial):.0%} of the cores during it.
+{machine.sentence(trial)} Other programs took {timing.others_share(trial):.1%} of the cores meanwhile. \
+{"; ".join(trial["versions"].values())}. "same": whether the output equals native's to the byte, or as JSON \
+values in the same order (counts: in any order).
 
-{table(trial)}
+{page(trial)}
 """
-
-
-def check_floors(trial):
-    """0 if every promise is kept, otherwise 1; a promise that cannot be checked is not kept."""
-    times = walls(trial)
-    broken = 0
-    for floor in FLOORS:
-        missing = [name for name in (floor.peer, floor.other) if name not in times]
-        if missing:
-            broken += 1
-            print(f"FLOOR NOT CHECKED: {floor.text}: {' and '.join(missing)} did not run")
-            continue
-        mine, theirs = (statistics.median(times[name]) for name in (floor.peer, floor.other))
-        kept = mine <= theirs * floor.factor
-        broken += not kept
-        print(f"{'floor kept' if kept else 'FLOOR MISSED'}: {floor.text} "
-              f"({mine:.3f} s against {theirs:.3f} s: {theirs / mine:.2f} times as fast)")
-    return 1 if broken else 0
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (Failure, subprocess.CalledProcessError) as fault:
-        sys.exit(f"error: {fault}")
+    except Failure as failure:
+        sys.exit(f"error: {failure}")

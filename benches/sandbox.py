@@ -11,100 +11,81 @@ the difference is taken pair by pair: what slows the machine down meanwhile slow
 """
 
 import argparse
-import datetime
-import json
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-from run import ROOT, Failure, build, field, first_line, make_data, positive
+from suite import figures, inputs, machine
+from suite.programs import ROOT, Failure, add_places, places, plugin, positive
 
 MODES = ["off", "strict"]
 
 
 def main():
     options = parse_arguments()
-    bin_dir = (options.bin_dir or build()).resolve()
-    options.dir.mkdir(parents=True, exist_ok=True)
+    bin_dir = places(options)
     record_file = options.dir / "one.ndjson"
     record_file.write_text('{"type":"PushEvent"}\n')
-    data = make_data(options.dir, bin_dir, options.records, 1)
-    plugin = ROOT / "plugins/filter/filter.wasm"
+    data = inputs.events(options.dir, bin_dir, options.records)
     trials = {
         "start, 1 worker": (options.starts, ["--workers", "1", record_file]),
         "speed, 1 worker": (options.rounds, ["--workers", "1", data]),
         "speed, 2 workers": (options.rounds, ["--workers", "2", data]),
     }
-    figures = {}
+    runs = []
     for name, (rounds, arguments) in trials.items():
-        command = [bin_dir / "host", "--plugin", plugin, "--quiet", "-o", options.dir / "out"]
-        figures[name] = in_turn([*command, *arguments], rounds)
+        command = [bin_dir / "host", "--plugin", plugin("filter"), "--quiet", "-o", options.dir / "out"]
+        runs += [{"run": name} | seen for seen in pairs([*command, *arguments], rounds)]
         print(f"{name}: done", file=sys.stderr)
-    result = {"facts": facts(data), "figures": figures}
-    print(table(figures))
-    keep(options.runs_dir, result)
+    trial = {"facts": machine.facts() | {"bytes": data.stat().st_size}, "runs": runs}
+    print(table(trial))
+    figures.keep(options.runs_dir, "sandbox", trial, section)
     return 0
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description="Times runs with the sandbox and without.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(description="Times runs with the sandbox and without.")
     add = parser.add_argument
-    add("--starts", type=positive, default=100, help="pairs of runs over one record")
-    add("--rounds", type=positive, default=9, help="pairs of runs over the data")
-    add("--records", type=positive, default=600_000, help="events in the data file")
-    add("--dir", type=Path, default=ROOT / "target/bench", help="where data and outputs go")
-    add("--bin-dir", type=Path, help="take programs built before from here")
-    add("--runs-dir", type=Path, default=ROOT / "benches/runs", help="where figures are kept")
+    add("--starts", type=positive, default=100, help="pairs of runs over one record (100)")
+    add("--rounds", type=positive, default=9, help="pairs of runs over the data (9)")
+    add("--records", type=positive, default=600_000, help="events in the data file (600,000)")
+    add_places(parser)
     return parser.parse_args()
 
 
-def in_turn(command, rounds):
+def pairs(command, rounds):
     """Wall times in seconds of each mode, pair by pair. One pair before is not counted."""
-    times = {mode: [] for mode in MODES}
+    seen = []
     for number in range(rounds + 1):
+        pair = {}
         for mode in MODES if number % 2 else reversed(MODES):
             began = time.monotonic()
             subprocess.run([*command, "--sandbox", mode], cwd=ROOT, check=True)
-            times[mode].append(round(time.monotonic() - began, 5))
-    return {mode: walls[1:] for mode, walls in times.items()}
+            pair[mode] = round(time.monotonic() - began, 5)
+        seen.append(pair)
+    return seen[1:]
 
 
-def table(figures):
-    lines = [
-        "| run | pairs | without, median | strict, median | strict / without | middle half of the pairs |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, times in figures.items():
-        off, strict = (statistics.median(times[mode]) for mode in MODES)
-        ratios = [strict / off for off, strict in zip(*(times[mode] for mode in MODES))]
-        low, ratio, high = statistics.quantiles(ratios, n=4)
-        lines.append(
-            f"| {name} | {len(ratios)} | {off * 1000:.1f} ms | {strict * 1000:.1f} ms "
-            f"| {ratio:.3f} | {low:.3f} to {high:.3f} |"
-        )
-    return "\n".join(lines)
+def table(trial):
+    rows = []
+    for name in dict.fromkeys(run["run"] for run in trial["runs"]):
+        runs = [run for run in trial["runs"] if run["run"] == name]
+        off, strict = (statistics.median(run[mode] for run in runs) for mode in MODES)
+        low, ratio, high = statistics.quantiles([run["strict"] / run["off"] for run in runs], n=4)
+        rows.append([name, len(runs), f"{off * 1000:.1f} ms", f"{strict * 1000:.1f} ms", f"{ratio:.3f}",
+                     f"{low:.3f} to {high:.3f}"])
+    columns = ["run", "pairs:", "without, median:", "strict, median:", "strict / without:", "middle half of the pairs:"]
+    return figures.markdown(columns, rows)
 
 
-def facts(data):
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": first_line(["git", "describe", "--always", "--dirty"]),
-        "cpu": field("/proc/cpuinfo", "model name"),
-        "bytes": data.stat().st_size,
-    }
+def section(trial):
+    return f"""## Sandbox, {trial["facts"]["date"]}, commit {trial["facts"]["commit"]}
 
+{machine.sentence(trial)}
 
-def keep(runs_dir, result):
-    """Writes today's figures and their table beside them."""
-    name = f"sandbox-{result['facts']['date'][:10]}"
-    (runs_dir / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    text = f"## {result['facts']['date']}, commit {result['facts']['commit']}\n\n"
-    (runs_dir / f"{name}.md").write_text(text + table(result["figures"]) + "\n")
+{table(trial)}
+"""
 
 
 if __name__ == "__main__":

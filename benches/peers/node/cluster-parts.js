@@ -1,21 +1,22 @@
 'use strict';
-// node cluster-parts.js FILE OUT WORKERS
+// node cluster-parts.js JOB FILE OUT WORKERS
 //
-// One static byte range of FILE for each worker process. Each writes the lines that it keeps to a
-// part file of its own, OUT.0, OUT.1, ...; the parts one after the other are the result.
+// One static byte range of FILE for each worker process. Each writes what becomes of its lines to
+// a part file of its own, OUT.0, OUT.1, ...; the parts one after the other are the result.
 
 const cluster = require('node:cluster');
 const fs = require('node:fs');
-const { keepPushes, Kept, writeAll } = require('./lines.js');
+const { jobOf } = require('./jobs.js');
+const { eachLine, Results, writeAll } = require('./lines.js');
 
 /** Bytes collected before they are written. */
 const PIECE = 1 << 20;
 
-const [file, out] = process.argv.slice(2);
-const workers = Number(process.argv[4]);
+const [name, file, out] = process.argv.slice(2);
+const workers = Number(process.argv[5]);
 
 if (!(workers >= 1)) {
-  console.error('usage: node cluster-parts.js FILE OUT WORKERS');
+  console.error('usage: node cluster-parts.js JOB FILE OUT WORKERS');
   process.exit(2);
 } else if (cluster.isPrimary) {
   startWorkers();
@@ -39,11 +40,12 @@ function startWorkers() {
 function writePart({ PART, START, END }) {
   const source = fs.openSync(file);
   const sink = fs.openSync(`${out}.${PART}`, 'w');
-  const kept = new Kept();
-  keepPushes(source, Number(START), Number(END), (bytes, from, to) => {
-    kept.add(bytes, from, to);
-    if (kept.length >= PIECE) writeAll(sink, kept.take());
+  const job = jobOf(name);
+  const results = new Results();
+  eachLine(source, Number(START), Number(END), (bytes, from, to) => {
+    job.line(bytes, from, to, results);
+    if (results.length >= PIECE) writeAll(sink, results.take());
   });
-  writeAll(sink, kept.take());
+  writeAll(sink, results.take());
   process.disconnect(); // lets this process end
 }

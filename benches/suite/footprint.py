@@ -1,0 +1,101 @@
+"""The memory that a process and all its descendants take from the machine.
+
+A figure is the largest sample of
+
+    anonymous memory + mapped files (the program itself), each process's share as the kernel
+    counts it (PSS in /proc/PID/smaps_rollup), over the process and all its descendants
+    + memory files (memfd), each counted once and whole, mapped or not
+
+so that nothing is counted twice and nothing is left out because no process has it mapped. Page cache
+is not counted; buffers of pipes and sockets inside the kernel (about 1 MiB for a pipe) are not either.
+"""
+
+import os
+from pathlib import Path
+
+MIB = 2**20
+
+
+class Sampler:
+    """Adds up the memory of a process and its descendants, again and again."""
+
+    def __init__(self, root):
+        self.root = root
+        self.peak = 0
+        # How the peak was made up.
+        self.parts = {"anonymous": 0, "mapped": 0, "memory_files": 0}
+        self.at_once = 0
+        # Process -> its VmHWM as last seen.
+        self.highest = {}
+        self.samples = 0
+
+    def sample(self):
+        anonymous = mapped = shared = seen = 0
+        files = {}
+        for process in descendants(self.root):
+            try:
+                sizes = kilobytes(f"/proc/{process}/smaps_rollup")
+                highest = kilobytes(f"/proc/{process}/status").get("VmHWM", 0)
+                memory_files(process, files)
+            except OSError:
+                # It has ended meanwhile, or is a zombie.
+                continue
+            anonymous += sizes.get("Pss_Anon", 0)
+            mapped += sizes.get("Pss_File", 0)
+            shared += sizes.get("Pss_Shmem", 0)
+            seen += 1
+            self.highest[process] = max(highest, self.highest.get(process, 0))
+        if not seen:
+            return
+        self.samples += 1
+        self.at_once = max(self.at_once, seen)
+        # Memory files whose descriptors are closed show in mappings only.
+        shared = max(shared, sum(files.values()))
+        total = anonymous + mapped + shared
+        if total > self.peak:
+            self.peak = total
+            self.parts = {"anonymous": anonymous, "mapped": mapped, "memory_files": shared}
+
+    def sum_of_peaks(self):
+        """Of the processes that lived at the same time: the compile worker is gone before the
+        workers come, so it counts only if it was larger than all of them together."""
+        workers = sorted(peak for process, peak in self.highest.items() if process != self.root)
+        return self.highest[self.root] + sum(workers[-max(self.at_once - 1, 0):] if workers else [])
+
+
+def descendants(root):
+    """A process and everything that it has started, directly or not."""
+    found = [root]
+    for process in found:
+        try:
+            for thread in os.listdir(f"/proc/{process}/task"):
+                children = Path(f"/proc/{process}/task/{thread}/children").read_text()
+                found.extend(map(int, children.split()))
+        except OSError:
+            continue
+    return found
+
+
+def kilobytes(path):
+    """The lines of the form `Name:  123 kB`, in bytes."""
+    sizes = {}
+    with open(path) as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if value.endswith(" kB\n"):
+                sizes[name] = int(value.split()[0]) * 1024
+    return sizes
+
+
+def memory_files(process, files):
+    """Adds the allocated bytes of each memory file that a process has open, by its number."""
+    directory = f"/proc/{process}/fd"
+    for descriptor in os.listdir(directory):
+        path = f"{directory}/{descriptor}"
+        try:
+            if os.readlink(path).startswith("/memfd:"):
+                status = os.stat(path)
+                files[status.st_dev, status.st_ino] = status.st_blocks * 512
+        except OSError:
+            # Closed meanwhile.
+            continue
