@@ -62,11 +62,11 @@ enum Format {
 /// How long a record is.
 #[derive(Copy, Clone, PartialEq, Eq)]
 enum Size {
-    /// About 62 bytes: number, type and login alone.
+    /// About 60 bytes: number, type and login alone.
     Small,
     /// About 627 bytes: an event with its actor, repository, and mostly one commit.
     Usual,
-    /// About 10 KB: an event with 30 commits.
+    /// About 10 KB: an event with 44 commits.
     Large,
 }
 
@@ -252,9 +252,9 @@ fn push_event(out: &mut String, index: u64, size: Size, dice: &mut Dice) {
     *out += r#"","type":""#;
     *out += kind;
     if size == Size::Small {
-        *out += r#"","actor":{"login":""#;
+        *out += r#"","login":""#;
         *out += dice.pick(&LOGINS);
-        *out += r#""}}"#;
+        *out += r#""}"#;
         return;
     }
     *out += r#"","actor":"#;
@@ -320,7 +320,7 @@ fn push_payload(out: &mut String, kind: &str, size: Size, dice: &mut Dice) {
     *out += dice.pick(&BRANCHES);
     *out += r#"","commits":["#;
     let commits = match size {
-        Size::Large => 30,
+        Size::Large => 44,
         // None now and then, mostly one, sometimes two.
         _ => dice.pick(&[0, 1, 1, 1, 1, 1, 1, 2]),
     };

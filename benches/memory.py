@@ -120,8 +120,7 @@ def measure(options, bin_dir, source):
     watchdog = threading.Timer(options.limit, child.kill)
     watchdog.start()
     sampler = Sampler(child.pid)
-    while child.poll() is None:
-        sampler.sample()
+    sampler.watch(child)
     wall = time.monotonic() - began
     watchdog.cancel()
     words = child.stderr.read().decode(errors="replace")

@@ -132,8 +132,7 @@ def measure_reduce(options, host, data, by):
         began = time.monotonic()
         child = subprocess.Popen([*command, "-o", "/dev/null", data])
         sampler = Sampler(child.pid)
-        while child.poll() is None:
-            sampler.sample()
+        sampler.watch(child)
         if child.returncode != 0:
             raise Failure(f"counting by {by} failed")
         seen.append({"peak": sampler.peak, **sampler.parts, "samples": sampler.samples,

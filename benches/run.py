@@ -55,7 +55,7 @@ CASES = [
     Case("flat-map", "flat-map", "600,000 events of 627 bytes", inputs.EVENTS),
     Case("count-by", "count-by", "600,000 events of 627 bytes", inputs.EVENTS),
     Case("filter-stdin", "filter", "600,000 events of 627 bytes, by a pipe", inputs.EVENTS, piped=True),
-    Case("filter-lines", "filter", "3,000,000 lines of 62 bytes", inputs.LINES, "small"),
+    Case("filter-lines", "filter", "3,000,000 lines of 60 bytes", inputs.LINES, "small"),
     Case("filter-documents", "filter", "20,000 documents of 10 KB", inputs.DOCUMENTS, "large"),
     Case("flat-map-documents", "flat-map", "20,000 documents of 10 KB", inputs.DOCUMENTS, "large"),
     Case("cities", "cities", "an array of 171,075 cities", None),

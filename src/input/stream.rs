@@ -67,7 +67,7 @@ pub(super) fn cut(
     }
     cutter.cut(match format {
         Format::Ndjson | Format::Lines | Format::DeadLetters if !cutter.picker.is_choosy() => {
-            Boundaries::Lines(format)
+            Boundaries::Lines { format, searched: start }
         }
         Format::Csv | Format::Tsv => {
             Boundaries::Records(format, Splitter::for_range(format, start))
@@ -78,8 +78,8 @@ pub(super) fn cut(
 
 /// Finds where records end in the bytes held.
 enum Boundaries {
-    /// After each newline; nothing has to be remembered.
-    Lines(Format),
+    /// After each newline. What stands before `searched` need not be looked at again.
+    Lines { format: Format, searched: u64 },
     /// After each record, followed from the first to the last.
     Records(Format, Splitter),
 }
@@ -224,13 +224,17 @@ impl StreamCutter<'_> {
         boundary: &mut u64,
     ) -> Result<Behind, Stopped> {
         match boundaries {
-            Boundaries::Lines(_) => {
+            Boundaries::Lines { searched, .. } => {
+                let before = searched.saturating_sub(self.base) as usize;
                 let end = if self.last {
                     Some(self.held.len())
                 } else {
-                    memrchr(b'\n', &self.held).map(|at| at + 1)
+                    memrchr(b'\n', &self.held[before..]).map(|at| before + at + 1)
                 };
-                *boundary = self.base + end.unwrap_or(0) as u64;
+                if let Some(end) = end {
+                    *boundary = self.base + end as u64;
+                }
+                *searched = self.base + self.held.len() as u64;
                 let from = *boundary;
                 if from - self.base >= self.rules.range_size {
                     self.emit(from)?;
@@ -289,7 +293,7 @@ impl StreamCutter<'_> {
         };
         let mut lines;
         let (format, splitter) = match boundaries {
-            Boundaries::Lines(format) => {
+            Boundaries::Lines { format, .. } => {
                 lines = Splitter::for_range(*format, self.base);
                 (*format, &mut lines)
             }

@@ -11,6 +11,10 @@ use super::{Fault, Format, Splitter, Step};
 /// plugin has seen them, large enough to make the calls cheap.
 pub(crate) const CHUNK: usize = 256 << 10;
 
+/// The same for the first piece of a range: after a record that failed only one or two may be
+/// wanted. Each piece may have twice the bytes of the one before.
+const FIRST: usize = 16 << 10;
+
 /// What a reader found next in its range. Offsets count from the input's start.
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Item<'a> {
@@ -67,6 +71,8 @@ pub(crate) struct RangeReader<'a> {
     held: usize,
     /// From which offset on the next piece has to hold what it holds.
     wanted: u64,
+    /// Bytes to be asked for next.
+    chunk: usize,
     end: u64,
     max_record: u64,
 }
@@ -91,14 +97,15 @@ impl<'a> RangeReader<'a> {
 
     fn new(source: Source<'a>, format: Format, (start, end): (u64, u64), max_record: u64) -> Self {
         let splitter = Splitter::for_range(format, start);
-        RangeReader { source, splitter, base: start, held: 0, wanted: start, end, max_record }
+        let (base, wanted, chunk) = (start, start, FIRST);
+        RangeReader { source, splitter, base, held: 0, wanted, chunk, end, max_record }
     }
 
     /// The next piece of the range. Every piece but the last goes on until there is no
     /// further item in it, or the records behind it will not be found.
     pub fn piece(&mut self) -> Result<Piece<'_>, ReadFailed> {
         self.read_on()?;
-        let RangeReader { source, splitter, base, held, wanted, end, max_record } = self;
+        let RangeReader { source, splitter, base, held, wanted, end, max_record, .. } = self;
         let bytes: &[u8] = match source {
             Source::File { buffer, .. } => &buffer[..*held],
             Source::Memory(bytes) => &bytes[..*held],
@@ -114,7 +121,8 @@ impl<'a> RangeReader<'a> {
         self.base = self.wanted;
         let kept = self.held.saturating_sub(gone);
         let at = self.base + kept as u64;
-        let more = self.end.saturating_sub(at).min(CHUNK.max(kept) as u64) as usize;
+        let more = self.end.saturating_sub(at).min(self.chunk.max(kept) as u64) as usize;
+        self.chunk = CHUNK.min(2 * self.chunk);
         match &mut self.source {
             Source::Memory(bytes) => {
                 // It holds the whole range.
