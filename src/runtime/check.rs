@@ -8,6 +8,7 @@ use wit_parser::WorldItem;
 
 use super::core_module::{self, INITIALIZE, MEMORY, REALLOC};
 use super::operation::{CALLS, Call, Function};
+use super::wasi::preview1;
 use super::{component_imports, core_imports, imports};
 use crate::protocol::{Abi, Operation};
 
@@ -93,7 +94,8 @@ fn check_imports(module: &Module) -> Result<(), String> {
             unknown.push(format!("`{}` of `{}`", import.name(), import.module()));
             continue;
         };
-        let wanted = FuncType::new(module.engine(), offer.params.iter().cloned(), []);
+        let (params, results) = (offer.params.iter().cloned(), offer.results.iter().cloned());
+        let wanted = FuncType::new(module.engine(), params, results);
         if !matches!(import.ty(), ExternType::Func(ty) if FuncType::eq(&ty, &wanted)) {
             return Err(format!(
                 "it imports `{}` of `{}` with another type than {}",
@@ -113,12 +115,13 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let wasi = if unknown.iter().any(|name| name.contains("wasi")) {
-        " (WASI's other interfaces are not offered yet: build for wasm32-unknown-unknown)"
+    let wasi = if unknown.iter().any(|name| name.contains("`wasi:")) {
+        " (components do not get WASI 0.2 yet; a module for preview 1 can be run)"
     } else {
         ""
     };
-    let offered: Vec<String> = imports::offered().map(|name| format!("`{name}`")).collect();
+    let offered = imports::offered().chain([preview1::MODULE]);
+    let offered: Vec<String> = offered.map(|name| format!("`{name}`")).collect();
     Err(format!(
         "it imports {shown}{more}, and this program offers only {}{wasi}",
         offered.join(", ")

@@ -4,7 +4,9 @@
 //!
 //! Source: the component model's CanonicalABI.md.
 
-use wasmtime::{Caller, Engine, Error, Linker, Memory, Result, ValType};
+use std::borrow::Cow;
+
+use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, ValType};
 
 use super::core_module::{MEMORY, REALLOC, read_text, stretch};
 use super::guest::Guest;
@@ -12,6 +14,7 @@ use super::imports::{
     DATA, DATA_READ, DATA_SIZE, LOG, LOG_WRITE, PARAMS, PARAMS_GET, STORE_GET, STORE_GET_ALL,
     STORES,
 };
+use super::wasi::preview1;
 use crate::protocol::Level;
 
 /// A function that modules may import.
@@ -19,8 +22,9 @@ pub(super) struct Offer {
     pub interface: &'static str,
     pub name: &'static str,
     pub params: &'static [ValType],
+    pub results: &'static [ValType],
     /// Its parameters, as a message says them.
-    pub words: &'static str,
+    pub words: Cow<'static, str>,
 }
 
 const I32: ValType = ValType::I32;
@@ -28,34 +32,49 @@ const I64: ValType = ValType::I64;
 
 const GETS_TEXT: &str = "(i32 address, i32 length, i32 address of the result)";
 
+impl Offer {
+    /// A function of the canonical ABI that gives nothing back.
+    fn own(
+        interface: &'static str,
+        name: &'static str,
+        params: &'static [ValType],
+        words: &'static str,
+    ) -> Offer {
+        Offer { interface, name, params, results: &[], words: words.into() }
+    }
+}
+
 /// All of them.
 pub(super) fn offers() -> impl Iterator<Item = Offer> {
     let own = [
-        Offer {
-            interface: LOG,
-            name: LOG_WRITE,
-            params: &[I32, I32, I32],
-            words: "(i32 level, i32 address, i32 length)",
-        },
-        Offer { interface: PARAMS, name: PARAMS_GET, params: &[I32, I32, I32], words: GETS_TEXT },
-        Offer { interface: DATA, name: DATA_SIZE, params: &[I32, I32, I32], words: GETS_TEXT },
-        Offer {
-            interface: DATA,
-            name: DATA_READ,
-            params: &[I32, I32, I64, I32, I32],
-            words: "(i32 address, i32 length, i64 offset, i32 length, i32 address of the result)",
-        },
+        Offer::own(LOG, LOG_WRITE, &[I32, I32, I32], "(i32 level, i32 address, i32 length)"),
+        Offer::own(PARAMS, PARAMS_GET, &[I32, I32, I32], GETS_TEXT),
+        Offer::own(DATA, DATA_SIZE, &[I32, I32, I32], GETS_TEXT),
+        Offer::own(
+            DATA,
+            DATA_READ,
+            &[I32, I32, I64, I32, I32],
+            "(i32 address, i32 length, i64 offset, i32 length, i32 address of the result)",
+        ),
     ];
     let stores = STORES.into_iter().flat_map(|interface| {
-        let get = Offer { interface, name: STORE_GET, params: &[I32, I32, I32], words: GETS_TEXT };
         let words = "(i32 address of the result)";
-        [get, Offer { interface, name: STORE_GET_ALL, params: &[I32], words }]
+        [
+            Offer::own(interface, STORE_GET, &[I32, I32, I32], GETS_TEXT),
+            Offer::own(interface, STORE_GET_ALL, &[I32], words),
+        ]
     });
-    own.into_iter().chain(stores)
+    let preview1 = preview1::functions().map(|(name, params, results)| {
+        let listed =
+            |types: &[ValType]| types.iter().map(ValType::to_string).collect::<Vec<_>>().join(", ");
+        let words = format!("({}) -> ({})", listed(params), listed(results));
+        Offer { interface: preview1::MODULE, name, params, results, words: words.into() }
+    });
+    own.into_iter().chain(stores).chain(preview1)
 }
 
-/// The same, ready to be linked.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
+/// What a module may import, ready to be linked to it.
+pub(super) fn linker(engine: &Engine, module: &Module) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     linker.func_wrap(LOG, LOG_WRITE, log_write)?;
     linker.func_wrap(PARAMS, PARAMS_GET, params_get)?;
@@ -65,7 +84,15 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
         linker.func_wrap(store, STORE_GET, store_get)?;
         linker.func_wrap(store, STORE_GET_ALL, store_get_all)?;
     }
+    if uses_wasi(module) {
+        preview1::add_to(&mut linker)?;
+    }
     Ok(linker)
+}
+
+/// Whether a module imports anything of WASI preview 1.
+pub(super) fn uses_wasi(module: &Module) -> bool {
+    module.imports().any(|import| import.module() == preview1::MODULE)
 }
 
 fn log_write(mut caller: Caller<'_, Guest>, level: u32, at: u32, length: u32) -> Result<()> {

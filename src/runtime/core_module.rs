@@ -36,6 +36,7 @@ pub(crate) struct Plugin {
     prepared: InstancePre<Guest>,
     /// Asks it about records, unless it takes many at once.
     driver: Option<Module>,
+    pub uses_wasi: bool,
     terms: Terms,
 }
 
@@ -69,9 +70,10 @@ impl Plugin {
         let driver = if driver.is_empty() { None } else { Some(load(driver)?) };
         // Made now, because it takes a memory file, which a locked worker cannot make.
         module.initialize_copy_on_write_image()?;
-        let prepared = core_imports::linker(engine)?.instantiate_pre(&module)?;
+        let prepared = core_imports::linker(engine, &module)?.instantiate_pre(&module)?;
+        let uses_wasi = core_imports::uses_wasi(&module);
         let own_instances = u64::from(driver.is_some());
-        Ok(Plugin { prepared, driver, terms: Terms { own_instances, ..terms } })
+        Ok(Plugin { prepared, driver, uses_wasi, terms: Terms { own_instances, ..terms } })
     }
 
     pub fn instantiate(&self) -> std::result::Result<CoreInstance, Trapped> {

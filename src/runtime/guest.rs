@@ -6,6 +6,7 @@ use wasmtime::{ResourceLimiter, Store};
 
 use super::Terms;
 use super::imports::{Data, Params};
+use super::wasi::{Stream, World};
 use crate::protocol::{Level, MAX_TEXT, cut_text};
 
 /// Bytes that one element of a table counts for.
@@ -30,6 +31,8 @@ pub(crate) struct Guest {
     lines_cut: u64,
     params: Params,
     data: Data,
+    /// What it sees through WASI.
+    world: World,
 }
 
 impl Guest {
@@ -48,6 +51,35 @@ impl Guest {
             lines_cut: 0,
             params: Arc::clone(&terms.params),
             data: terms.data.clone(),
+            world: World::default(),
+        }
+    }
+
+    /// Another record begins: the one at this offset of this input.
+    pub fn begin_record(&mut self, position: (u32, u64)) {
+        self.world.begin_record(position);
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    pub(super) fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// Logs the lines that are ended by what the plugin prints. What is left waits for more.
+    pub(super) fn print(&mut self, stream: Stream, text: &[u8]) {
+        for part in text.split_inclusive(|&byte| byte == b'\n') {
+            if let Some(line) = self.world.print(stream, part, MAX_TEXT) {
+                self.log_line(stream, &line);
+            }
+        }
+    }
+
+    fn log_line(&mut self, stream: Stream, line: &[u8]) {
+        if self.may_log() {
+            self.log(stream.level(), &String::from_utf8_lossy(line));
         }
     }
 
@@ -93,12 +125,15 @@ impl Guest {
 
     /// Whether there is anything to take.
     pub fn logged(&self) -> bool {
-        self.log_bytes > 0
+        self.log_bytes > 0 || self.world.has_begun_line()
     }
 
     /// Takes the lines logged since the last time and the number of those that did
     /// not fit.
     pub fn take_log(&mut self) -> (std::vec::Drain<'_, (Level, String)>, u64) {
+        for (stream, line) in self.world.take_lines() {
+            self.log_line(stream, &line);
+        }
         self.log_bytes = 0;
         (self.log.drain(..), std::mem::take(&mut self.lines_cut))
     }

@@ -13,6 +13,7 @@ mod guest;
 mod imports;
 mod made;
 mod operation;
+mod wasi;
 
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;
@@ -145,6 +146,15 @@ impl Loaded {
             Abi::Core => Loaded::Core(core_module::Plugin::load(engine, artifact, terms)?),
             Abi::Component => Loaded::Component(component::Plugin::load(engine, artifact, terms)?),
         })
+    }
+
+    /// Whether it sees time, randomness and the rest of the world through WASI: then it has to
+    /// be told where each record begins ([`Guest::begin_record`]).
+    pub fn uses_wasi(&self) -> bool {
+        match self {
+            Loaded::Core(plugin) => plugin.uses_wasi,
+            Loaded::Component(_) => false,
+        }
     }
 
     /// Makes a fresh instance; the plugin's start function runs.

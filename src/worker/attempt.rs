@@ -216,6 +216,7 @@ impl Attempt<'_> {
             return self.flush(&mut batch);
         }
         self.come_alive()?;
+        self.chain.begin_record((self.process.range.input.0, offset));
         self.output.begin(seen.position);
         let output = &mut self.output;
         let mut write = |out: Out<&str>| match out {
@@ -262,6 +263,7 @@ impl Attempt<'_> {
             return Ok(Some(end));
         }
         self.come_alive()?;
+        self.chain.begin_record((self.process.range.input.0, first.offset));
         self.output.begin("");
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
         let began = Instant::now();

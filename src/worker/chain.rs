@@ -33,6 +33,7 @@ pub(super) struct Chain {
     /// Whether every link has an instance.
     links_live: bool,
     has_batch: bool,
+    uses_wasi: bool,
     /// The reduce at the end, if there is one.
     fold: Option<Fold>,
     isolation: Isolation,
@@ -71,9 +72,15 @@ impl Chain {
     pub fn new(plugins: Vec<(Operation, Loaded)>, start: &Start) -> Chain {
         let Start { max_output, max_state, isolation, memory, .. } = *start;
         let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
-        let (links_live, has_batch) = (false, false);
-        let mut chain =
-            Chain { links: Vec::new(), links_live, has_batch, fold: None, isolation, small };
+        let mut chain = Chain {
+            links: Vec::new(),
+            links_live: false,
+            has_batch: false,
+            uses_wasi: plugins.iter().any(|(_, plugin)| plugin.uses_wasi()),
+            fold: None,
+            isolation,
+            small,
+        };
         // A job has few: that was checked.
         for (number, (operation, plugin)) in (0..=u8::MAX).zip(plugins) {
             match operation {
@@ -96,6 +103,14 @@ impl Chain {
     /// Whether a plugin takes many records at once.
     pub fn has_batch(&self) -> bool {
         self.has_batch
+    }
+
+    /// Tells those who see the world through WASI that another record begins, or the first of
+    /// several that go through together: the one at this offset of this input.
+    pub fn begin_record(&mut self, position: (u32, u64)) {
+        if self.uses_wasi {
+            self.instances().for_each(|instance| instance.guest().begin_record(position));
+        }
     }
 
     /// The reduce at the end.

@@ -48,4 +48,5 @@ mod starved;
 mod stats;
 mod tables;
 mod trying_out;
+mod wasi;
 mod wat;

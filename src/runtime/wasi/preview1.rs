@@ -1,0 +1,629 @@
+//! WASI preview 1, the interface that C, Go, Zig and others are compiled against as
+//! `wasm32-wasi` or `wasip1`: every function is there, and none reaches anything.
+//!
+//! Three descriptors are open: standard input, at its end, and standard output and error,
+//! whose lines are logged. There are no arguments and no environment.
+//!
+//! Source: the interface's description, `wasi_snapshot_preview1.witx`, for names, types,
+//! layouts and numbers; POSIX for which error belongs where it says none.
+
+use wasmtime::{Caller, Error, FuncType, Linker, Memory, Result, Val, ValType};
+
+use super::{Clock, Stream};
+use crate::runtime::core_module::MEMORY;
+use crate::runtime::guest::Guest;
+
+/// The module that it is imported from.
+pub(in crate::runtime) const MODULE: &str = "wasi_snapshot_preview1";
+
+/// An error as a function answers it.
+type Errno = u32;
+
+const SUCCESS: Errno = 0;
+const BADF: Errno = 8;
+const FAULT: Errno = 21;
+const INVAL: Errno = 28;
+const NOSYS: Errno = 52;
+const NOTDIR: Errno = 54;
+const NOTSOCK: Errno = 57;
+const SPIPE: Errno = 70;
+
+/// A descriptor's type: what a terminal is, so that the plugin's library ends a line where
+/// it ends, and the line belongs to its record.
+const CHARACTER_DEVICE: u8 = 2;
+const RIGHT_READ: u64 = 1 << 1;
+const RIGHT_WRITE: u64 = 1 << 6;
+const RIGHT_POLL: u64 = 1 << 27;
+
+/// What `clock_res_get` answers, in nanoseconds.
+const RESOLUTION: u64 = super::TICK;
+
+/// Bytes of a subscription and of an event of `poll_oneoff`.
+const SUBSCRIPTION: usize = 48;
+const EVENT: usize = 32;
+const EVENT_CLOCK: u8 = 0;
+const EVENT_READ: u8 = 1;
+const EVENT_WRITE: u8 = 2;
+/// Of a clock's subscription: the time is one of the clock's, and no span from now on.
+const ABSOLUTE: u16 = 1;
+/// Of an event: the other side has hung up.
+const HANGUP: u16 = 1;
+
+/// Pieces that one `fd_write` may have, as in Linux, and things that one `poll_oneoff` may
+/// wait for.
+const MOST: u32 = 1024;
+
+/// What a function does with a descriptor that is none of what it is for.
+#[derive(Copy, Clone)]
+enum Wants {
+    /// A file that has positions.
+    File,
+    /// A directory.
+    Directory,
+    /// A socket.
+    Socket,
+    /// Nothing that any plugin has.
+    Nothing,
+}
+
+const I32: ValType = ValType::I32;
+const I64: ValType = ValType::I64;
+
+/// Functions that do nothing but say so: their parameters, the one that is a descriptor, and
+/// what it should be.
+const REFUSED: [(&str, &[ValType], usize, Wants); 29] = [
+    ("fd_advise", &[I32, I64, I64, I32], 0, Wants::File),
+    ("fd_allocate", &[I32, I64, I64], 0, Wants::File),
+    ("fd_datasync", &[I32], 0, Wants::File),
+    ("fd_fdstat_set_rights", &[I32, I64, I64], 0, Wants::File),
+    ("fd_filestat_set_size", &[I32, I64], 0, Wants::File),
+    ("fd_filestat_set_times", &[I32, I64, I64, I32], 0, Wants::File),
+    ("fd_pread", &[I32, I32, I32, I64, I32], 0, Wants::File),
+    ("fd_prestat_dir_name", &[I32, I32, I32], 0, Wants::Directory),
+    ("fd_pwrite", &[I32, I32, I32, I64, I32], 0, Wants::File),
+    ("fd_readdir", &[I32, I32, I32, I64, I32], 0, Wants::Directory),
+    ("fd_renumber", &[I32, I32], 0, Wants::File),
+    ("fd_seek", &[I32, I64, I32, I32], 0, Wants::File),
+    ("fd_sync", &[I32], 0, Wants::File),
+    ("fd_tell", &[I32, I32], 0, Wants::File),
+    ("path_create_directory", &[I32, I32, I32], 0, Wants::Directory),
+    ("path_filestat_get", &[I32, I32, I32, I32, I32], 0, Wants::Directory),
+    ("path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32], 0, Wants::Directory),
+    ("path_link", &[I32, I32, I32, I32, I32, I32, I32], 0, Wants::Directory),
+    ("path_open", &[I32, I32, I32, I32, I32, I64, I64, I32, I32], 0, Wants::Directory),
+    ("path_readlink", &[I32, I32, I32, I32, I32, I32], 0, Wants::Directory),
+    ("path_remove_directory", &[I32, I32, I32], 0, Wants::Directory),
+    ("path_rename", &[I32, I32, I32, I32, I32, I32], 0, Wants::Directory),
+    ("path_symlink", &[I32, I32, I32, I32, I32], 2, Wants::Directory),
+    ("path_unlink_file", &[I32, I32, I32], 0, Wants::Directory),
+    ("proc_raise", &[I32], 0, Wants::Nothing),
+    ("sock_accept", &[I32, I32, I32], 0, Wants::Socket),
+    ("sock_recv", &[I32, I32, I32, I32, I32, I32], 0, Wants::Socket),
+    ("sock_send", &[I32, I32, I32, I32, I32], 0, Wants::Socket),
+    ("sock_shutdown", &[I32, I32], 0, Wants::Socket),
+];
+
+/// The functions that do something, with their parameters.
+const DONE: [(&str, &[ValType]); 17] = [
+    ("args_get", &[I32, I32]),
+    ("args_sizes_get", &[I32, I32]),
+    ("environ_get", &[I32, I32]),
+    ("environ_sizes_get", &[I32, I32]),
+    ("clock_res_get", &[I32, I32]),
+    ("clock_time_get", &[I32, I64, I32]),
+    ("fd_close", &[I32]),
+    ("fd_fdstat_get", &[I32, I32]),
+    ("fd_fdstat_set_flags", &[I32, I32]),
+    ("fd_filestat_get", &[I32, I32]),
+    ("fd_prestat_get", &[I32, I32]),
+    ("fd_read", &[I32, I32, I32, I32]),
+    ("fd_write", &[I32, I32, I32, I32]),
+    ("poll_oneoff", &[I32, I32, I32, I32]),
+    ("proc_exit", &[I32]),
+    ("random_get", &[I32, I32]),
+    ("sched_yield", &[]),
+];
+
+/// Every function, with its parameters. All but `proc_exit` give an error's number.
+pub(in crate::runtime) fn functions()
+-> impl Iterator<Item = (&'static str, &'static [ValType], &'static [ValType])> {
+    let refused = REFUSED.iter().map(|&(name, params, ..)| (name, params));
+    DONE.iter().copied().chain(refused).map(|(name, params)| {
+        let results: &[ValType] = if name == "proc_exit" { &[] } else { &[I32] };
+        (name, params, results)
+    })
+}
+
+/// Makes every function ready to be linked.
+pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
+    for (name, params, descriptor, wants) in REFUSED {
+        let ty = FuncType::new(linker.engine(), params.iter().cloned(), [I32]);
+        linker.func_new(MODULE, name, ty, move |caller, values, results| {
+            let descriptor = values.get(descriptor).and_then(Val::i32).unwrap_or(-1);
+            let open = caller.data().world().is_open(descriptor as u32);
+            results[0] = Val::I32(refusal(open, wants) as i32);
+            Ok(())
+        })?;
+    }
+    linker.func_wrap(MODULE, "args_get", |_: i32, _: i32| SUCCESS)?;
+    linker.func_wrap(MODULE, "args_sizes_get", none)?;
+    linker.func_wrap(MODULE, "environ_get", |_: i32, _: i32| SUCCESS)?;
+    linker.func_wrap(MODULE, "environ_sizes_get", none)?;
+    linker.func_wrap(MODULE, "clock_res_get", clock_res_get)?;
+    linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
+    linker.func_wrap(MODULE, "fd_close", |mut caller: Caller<'_, Guest>, descriptor: u32| {
+        if caller.data_mut().world_mut().close(descriptor) { SUCCESS } else { BADF }
+    })?;
+    linker.func_wrap(MODULE, "fd_fdstat_get", fd_fdstat_get)?;
+    let set_flags = |caller: Caller<'_, Guest>, descriptor: u32, _flags: u32| {
+        // Whether it blocks makes no difference.
+        if caller.data().world().is_open(descriptor) { SUCCESS } else { BADF }
+    };
+    linker.func_wrap(MODULE, "fd_fdstat_set_flags", set_flags)?;
+    linker.func_wrap(MODULE, "fd_filestat_get", fd_filestat_get)?;
+    // No directory is there to begin with.
+    linker.func_wrap(MODULE, "fd_prestat_get", |_: i32, _: i32| BADF)?;
+    linker.func_wrap(MODULE, "fd_read", fd_read)?;
+    linker.func_wrap(MODULE, "fd_write", fd_write)?;
+    linker.func_wrap(MODULE, "poll_oneoff", poll_oneoff)?;
+    linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> {
+        Err(Error::msg(format!("it called `proc_exit` with {code}")))
+    })?;
+    linker.func_wrap(MODULE, "random_get", random_get)?;
+    linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
+    Ok(())
+}
+
+/// What a function answers that wants something else than there is.
+fn refusal(open: bool, wants: Wants) -> Errno {
+    match wants {
+        Wants::Nothing => NOSYS,
+        _ if !open => BADF,
+        Wants::File => SPIPE,
+        Wants::Directory => NOTDIR,
+        Wants::Socket => NOTSOCK,
+    }
+}
+
+/// There are none, and they need no bytes.
+fn none(mut caller: Caller<'_, Guest>, count: u32, bytes: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, _| {
+        put(memory, count, &0u32.to_le_bytes())?;
+        put(memory, bytes, &0u32.to_le_bytes())
+    })
+}
+
+/// The clock of that number. The time of the process and that of the thread are the
+/// instance's, as monotonic time is.
+fn clock_of(number: u32) -> Option<Clock> {
+    match number {
+        0 => Some(Clock::Wall),
+        1..=3 => Some(Clock::Monotonic),
+        _ => None,
+    }
+}
+
+fn clock_res_get(mut caller: Caller<'_, Guest>, clock: u32, result: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, _| {
+        clock_of(clock).ok_or(INVAL)?;
+        put(memory, result, &RESOLUTION.to_le_bytes())
+    })
+}
+
+fn clock_time_get(
+    mut caller: Caller<'_, Guest>,
+    clock: u32,
+    _precision: u64,
+    result: u32,
+) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        let time = guest.world_mut().read(clock_of(clock).ok_or(INVAL)?);
+        put(memory, result, &time.to_le_bytes())
+    })
+}
+
+/// Type, flags, and what may be done with it and with what comes of it.
+fn fd_fdstat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        if !guest.world().is_open(descriptor) {
+            return Err(BADF);
+        }
+        let right = if descriptor == 0 { RIGHT_READ } else { RIGHT_WRITE };
+        let mut stat = [0; 24];
+        stat[0] = CHARACTER_DEVICE;
+        stat[8..16].copy_from_slice(&(right | RIGHT_POLL).to_le_bytes());
+        put(memory, result, &stat)
+    })
+}
+
+fn fd_filestat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        if !guest.world().is_open(descriptor) {
+            return Err(BADF);
+        }
+        let mut stat = [0; 64];
+        stat[16] = CHARACTER_DEVICE;
+        put(memory, result, &stat)
+    })
+}
+
+/// Standard input is at its end.
+fn fd_read(
+    mut caller: Caller<'_, Guest>,
+    descriptor: u32,
+    _pieces: u32,
+    _count: u32,
+    result: u32,
+) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| match descriptor {
+        0 if guest.world().is_open(0) => put(memory, result, &0u32.to_le_bytes()),
+        _ => Err(BADF),
+    })
+}
+
+/// What is printed becomes lines of the log.
+fn fd_write(
+    mut caller: Caller<'_, Guest>,
+    descriptor: u32,
+    pieces: u32,
+    count: u32,
+    result: u32,
+) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        let stream = match descriptor {
+            1 if guest.world().is_open(1) => Stream::Out,
+            2 if guest.world().is_open(2) => Stream::Err,
+            _ => return Err(BADF),
+        };
+        if count > MOST {
+            return Err(INVAL);
+        }
+        let mut written = 0u32;
+        for number in 0..count {
+            let piece = pieces.checked_add(8 * number).ok_or(FAULT)?;
+            let (at, length) =
+                (word(memory, piece)?, word(memory, piece.checked_add(4).ok_or(FAULT)?)?);
+            let bytes = stretch(memory, at, length)?;
+            written = written.checked_add(length).ok_or(INVAL)?;
+            guest.print(stream, bytes);
+        }
+        put(memory, result, &written.to_le_bytes())
+    })
+}
+
+fn random_get(mut caller: Caller<'_, Guest>, at: u32, length: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..length as usize));
+        guest.world_mut().fill(place.ok_or(FAULT)?);
+        Ok(())
+    })
+}
+
+/// What can be read or written is ready at once. Where only time is waited for, it is the
+/// first of those times at once.
+fn poll_oneoff(
+    mut caller: Caller<'_, Guest>,
+    subscriptions: u32,
+    events: u32,
+    count: u32,
+    result: u32,
+) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        if count == 0 || count > MOST {
+            return Err(INVAL);
+        }
+        let wanted = stretch(memory, subscriptions, count * SUBSCRIPTION as u32)?;
+        let wanted: Vec<Subscription> =
+            wanted.chunks_exact(SUBSCRIPTION).map(Subscription::read).collect();
+        let happened = wait(guest, &wanted);
+        let number = happened.len() as u32;
+        let bytes: Vec<u8> = happened.into_iter().flatten().collect();
+        put(memory, events, &bytes)?;
+        put(memory, result, &number.to_le_bytes())
+    })
+}
+
+/// What a plugin waits for.
+struct Subscription {
+    mark: u64,
+    what: Awaited,
+}
+
+enum Awaited {
+    Time { clock: u32, time: u64, absolute: bool },
+    Descriptor { kind: u8, descriptor: u32 },
+    Unknown { kind: u8 },
+}
+
+impl Subscription {
+    /// Reads one where it lies, as [`SUBSCRIPTION`] bytes.
+    fn read(bytes: &[u8]) -> Subscription {
+        let number = |at: usize, size: usize| {
+            bytes[at..at + size].iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte))
+        };
+        let what = match bytes[8] {
+            EVENT_CLOCK => Awaited::Time {
+                clock: number(16, 4) as u32,
+                time: number(24, 8),
+                absolute: number(40, 2) as u16 & ABSOLUTE != 0,
+            },
+            kind @ (EVENT_READ | EVENT_WRITE) => {
+                Awaited::Descriptor { kind, descriptor: number(16, 4) as u32 }
+            }
+            kind => Awaited::Unknown { kind },
+        };
+        Subscription { mark: number(0, 8), what }
+    }
+}
+
+/// Lets time go on to where something of it has happened, and gives what.
+fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
+    let world = guest.world_mut();
+    let mut happened = Vec::new();
+    let mut deadlines = Vec::new();
+    for Subscription { mark, what } in wanted {
+        let event = |kind, error, flags| event(*mark, kind, error, flags);
+        match *what {
+            Awaited::Time { clock, time, absolute } => match clock_of(clock) {
+                Some(clock) => {
+                    let deadline = world.deadline(clock, time, absolute);
+                    deadlines.push((deadline, event(EVENT_CLOCK, SUCCESS, 0)));
+                }
+                None => happened.push(event(EVENT_CLOCK, INVAL, 0)),
+            },
+            Awaited::Descriptor { kind, descriptor } => {
+                let fits = world.is_open(descriptor) && (descriptor == 0) == (kind == EVENT_READ);
+                let (error, flags) = match fits {
+                    true if kind == EVENT_READ => (SUCCESS, HANGUP),
+                    true => (SUCCESS, 0),
+                    false => (BADF, 0),
+                };
+                happened.push(event(kind, error, flags));
+            }
+            Awaited::Unknown { kind } => happened.push(event(kind, INVAL, 0)),
+        }
+    }
+    let first = deadlines.iter().map(|(deadline, _)| *deadline).min();
+    if let (true, Some(first)) = (happened.is_empty(), first) {
+        world.sleep_until(first);
+    }
+    let now = world.now;
+    happened.extend(
+        deadlines.into_iter().filter(|(deadline, _)| *deadline <= now).map(|(_, event)| event),
+    );
+    happened
+}
+
+fn event(mark: u64, kind: u8, error: Errno, flags: u16) -> [u8; EVENT] {
+    let mut event = [0; EVENT];
+    event[..8].copy_from_slice(&mark.to_le_bytes());
+    // Every error's number fits.
+    event[8..10].copy_from_slice(&(error as u16).to_le_bytes());
+    event[10] = kind;
+    event[24..26].copy_from_slice(&flags.to_le_bytes());
+    event
+}
+
+/// Runs a function with the memory of the module that calls, and gives the number of its
+/// error. A module without a memory traps.
+fn answer(
+    caller: &mut Caller<'_, Guest>,
+    function: impl FnOnce(&mut [u8], &mut Guest) -> std::result::Result<(), Errno>,
+) -> Result<Errno> {
+    let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
+    let memory: Memory = memory.ok_or_else(|| Error::msg("the module exports no memory"))?;
+    let (bytes, guest) = memory.data_and_store_mut(caller);
+    Ok(function(bytes, guest).err().unwrap_or(SUCCESS))
+}
+
+fn stretch(memory: &[u8], at: u32, length: u32) -> std::result::Result<&[u8], Errno> {
+    memory.get(at as usize..).and_then(|rest| rest.get(..length as usize)).ok_or(FAULT)
+}
+
+fn word(memory: &[u8], at: u32) -> std::result::Result<u32, Errno> {
+    let bytes = stretch(memory, at, 4)?;
+    Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+fn put(memory: &mut [u8], at: u32, bytes: &[u8]) -> std::result::Result<(), Errno> {
+    let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
+    place.ok_or(FAULT)?.copy_from_slice(bytes);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{Engine, Instance, Module, Store};
+
+    use super::*;
+    use crate::protocol::{MAX_LOG_OF_RECORD, Operation};
+    use crate::runtime::Terms;
+    use crate::runtime::imports::{Data, Params};
+
+    /// A module that gives every function on, with a memory of a page.
+    fn everything() -> (Store<Guest>, Instance) {
+        let words =
+            |types: &[ValType]| types.iter().map(|ty| ty.to_string()).collect::<Vec<_>>().join(" ");
+        let (mut imports, mut exports) = (String::new(), String::new());
+        for (number, (name, params, results)) in functions().enumerate() {
+            let (params, results) = (words(params), words(results));
+            imports += &format!(
+                "(import \"{MODULE}\" \"{name}\" (func $f{number} (param {params}) (result {results})))"
+            );
+            let values: String = (0..params.split_whitespace().count())
+                .map(|at| format!("(local.get {at})"))
+                .collect();
+            exports += &format!(
+                "(func (export \"{name}\") (param {params}) (result {results}) (call $f{number} {values}))"
+            );
+        }
+        let text = format!("(module {imports} (memory (export \"memory\") 1) {exports})");
+        let engine = Engine::default();
+        let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
+        let mut linker = Linker::new(&engine);
+        add_to(&mut linker).unwrap();
+        let guest = Guest::new(&Terms {
+            operation: Operation::Filter,
+            memory: 0,
+            max_output: 0,
+            max_state: 0,
+            max_instances: 1,
+            own_instances: 0,
+            fuel: None,
+            max_log: MAX_LOG_OF_RECORD,
+            params: Params::default(),
+            data: Data::default(),
+        });
+        let mut store = Store::new(&engine, guest);
+        let instance = linker.instantiate(&mut store, &module).unwrap();
+        (store, instance)
+    }
+
+    /// Calls a function; missing parameters are 0.
+    fn call(store: &mut Store<Guest>, instance: &Instance, name: &str, given: &[i64]) -> Errno {
+        let function = instance.get_func(&mut *store, name).unwrap();
+        let params: Vec<Val> = function
+            .ty(&*store)
+            .params()
+            .enumerate()
+            .map(|(at, ty)| match ty {
+                ValType::I64 => Val::I64(given.get(at).copied().unwrap_or(0)),
+                _ => Val::I32(given.get(at).copied().unwrap_or(0) as i32),
+            })
+            .collect();
+        let mut results = [Val::I32(0)];
+        function.call(store, &params, &mut results).unwrap();
+        results[0].unwrap_i32() as Errno
+    }
+
+    #[test]
+    fn what_is_not_there_says_so_and_does_nothing() {
+        let (mut store, instance) = everything();
+        let before = instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec();
+        for (name, _, place, wants) in REFUSED {
+            let wanted = match wants {
+                Wants::File => [SPIPE, BADF],
+                Wants::Directory => [NOTDIR, BADF],
+                Wants::Socket => [NOTSOCK, BADF],
+                Wants::Nothing => [NOSYS, NOSYS],
+            };
+            for (descriptors, wanted) in [([0, 1, 2], wanted[0]), ([3, 100, -1], wanted[1])] {
+                for descriptor in descriptors {
+                    let mut params = vec![0; place];
+                    params.push(descriptor);
+                    let answered = call(&mut store, &instance, name, &params);
+                    assert_eq!(answered, wanted, "{name} of {descriptor}");
+                }
+            }
+        }
+        assert_eq!(call(&mut store, &instance, "fd_prestat_get", &[3, 64]), BADF);
+        assert_eq!(instance.get_memory(&mut store, "memory").unwrap().data(&store), before);
+    }
+
+    #[test]
+    fn descriptors_can_be_closed() {
+        let (mut store, instance) = everything();
+        let mut call = |name, params: &[i64]| call(&mut store, &instance, name, params);
+        assert_eq!(call("fd_fdstat_get", &[1, 64]), SUCCESS);
+        assert_eq!(call("fd_write", &[1, 0, 0, 64]), SUCCESS);
+        assert_eq!(call("fd_close", &[1]), SUCCESS);
+        assert_eq!(call("fd_close", &[1]), BADF);
+        assert_eq!(call("fd_write", &[1, 0, 0, 64]), BADF);
+        assert_eq!(call("fd_fdstat_get", &[1, 64]), BADF);
+        assert_eq!(call("fd_filestat_get", &[1, 64]), BADF);
+        assert_eq!(call("fd_seek", &[1, 0, 0, 64]), BADF);
+        assert_eq!(call("fd_write", &[2, 0, 0, 64]), SUCCESS);
+        assert_eq!(call("fd_write", &[0, 0, 0, 64]), BADF, "that is for reading");
+        assert_eq!(call("fd_read", &[1, 0, 0, 64]), BADF);
+        assert_eq!(call("fd_read", &[0, 0, 0, 64]), SUCCESS);
+    }
+
+    #[test]
+    fn addresses_outside_of_the_memory_are_faults() {
+        let (mut store, instance) = everything();
+        for far in [65_536, 65_533, -1, -4] {
+            for (name, params) in [
+                ("args_sizes_get", vec![far, 0]),
+                ("environ_sizes_get", vec![0, far]),
+                ("clock_res_get", vec![0, far]),
+                ("clock_time_get", vec![0, 0, far]),
+                ("fd_fdstat_get", vec![1, far]),
+                ("fd_filestat_get", vec![1, far]),
+                ("fd_read", vec![0, 0, 0, far]),
+                ("fd_write", vec![1, far, 1, 0]),
+                ("fd_write", vec![1, 0, 0, far]),
+                ("poll_oneoff", vec![far, 0, 1, 64]),
+                ("poll_oneoff", vec![0, far, 1, 64]),
+                ("poll_oneoff", vec![0, 128, 1, far]),
+                ("random_get", vec![far, 16]),
+            ] {
+                assert_eq!(call(&mut store, &instance, name, &params), FAULT, "{name} {params:?}");
+            }
+        }
+        assert_eq!(call(&mut store, &instance, "random_get", &[16, -1]), FAULT);
+        assert_eq!(call(&mut store, &instance, "fd_write", &[1, 0, 1025, 64]), INVAL);
+        assert_eq!(call(&mut store, &instance, "poll_oneoff", &[0, 0, 1025, 64]), INVAL);
+        assert_eq!(call(&mut store, &instance, "poll_oneoff", &[0, 0, 0, 64]), INVAL);
+        assert_eq!(call(&mut store, &instance, "clock_time_get", &[4, 0, 64]), INVAL);
+    }
+
+    /// What a plugin waits for, as it lies in memory.
+    fn clock(mark: u64, clock: u32, time: u64, flags: u16) -> [u8; SUBSCRIPTION] {
+        let mut bytes = [0; SUBSCRIPTION];
+        bytes[..8].copy_from_slice(&mark.to_le_bytes());
+        bytes[16..20].copy_from_slice(&clock.to_le_bytes());
+        bytes[24..32].copy_from_slice(&time.to_le_bytes());
+        bytes[40..42].copy_from_slice(&flags.to_le_bytes());
+        bytes
+    }
+
+    fn descriptor(mark: u64, kind: u8, descriptor: u32) -> [u8; SUBSCRIPTION] {
+        let mut bytes = clock(mark, descriptor, 0, 0);
+        bytes[8] = kind;
+        bytes
+    }
+
+    /// Waits, and gives mark, error, kind and flags of each thing that happened.
+    fn poll(
+        store: &mut Store<Guest>,
+        instance: &Instance,
+        wanted: &[[u8; SUBSCRIPTION]],
+    ) -> Vec<(u8, u8, u8, u8)> {
+        let memory = instance.get_memory(&mut *store, "memory").unwrap();
+        memory.write(&mut *store, 1024, wanted.as_flattened()).unwrap();
+        let params = [1024, 4096, wanted.len() as i64, 64];
+        assert_eq!(call(store, instance, "poll_oneoff", &params), SUCCESS);
+        let bytes = memory.data(&*store);
+        let events = bytes[4096..].chunks(EVENT).take(usize::from(bytes[64]));
+        events.map(|event| (event[0], event[8], event[10], event[24])).collect()
+    }
+
+    #[test]
+    fn time_passes_at_once_to_where_something_happens() {
+        let (mut store, instance) = everything();
+        let (store, second) = (&mut store, 1_000_000_000);
+        let sooner = clock(1, 1, 5 * second, 0);
+        let later = clock(2, 0, 7 * second, 0);
+        let happened = poll(store, &instance, &[later, sooner]);
+        assert_eq!(happened, [(1, 0, EVENT_CLOCK, 0)]);
+        assert_eq!(store.data().world().now, 5 * second);
+        // The rest of the seven seconds, by the wall clock's own time.
+        let start = crate::runtime::wasi::CLOCK_START;
+        let happened = poll(store, &instance, &[clock(3, 0, start + 7 * second, ABSOLUTE)]);
+        assert_eq!(happened, [(3, 0, EVENT_CLOCK, 0)]);
+        assert_eq!(store.data().world().now, 7 * second);
+        // What is ready is not waited for, and what is past has happened.
+        let past = clock(4, 1, second, ABSOLUTE);
+        let wanted = [descriptor(5, EVENT_READ, 0), descriptor(6, EVENT_WRITE, 2), later, past];
+        let happened = poll(store, &instance, &wanted);
+        let ready = [(5, 0, EVENT_READ, 1), (6, 0, EVENT_WRITE, 0), (4, 0, EVENT_CLOCK, 0)];
+        assert_eq!(happened, ready);
+        assert_eq!(store.data().world().now, 7 * second);
+        let odd = [descriptor(7, EVENT_READ, 1), descriptor(8, 9, 0), clock(9, 77, 0, 0)];
+        let errors = [(7, 8, EVENT_READ, 0), (8, 28, 9, 0), (9, 28, EVENT_CLOCK, 0)];
+        assert_eq!(poll(store, &instance, &odd), errors);
+        // The end of time is far, and not behind it.
+        assert_eq!(poll(store, &instance, &[clock(1, 1, u64::MAX, 0)]).len(), 1);
+        assert_eq!(call(store, &instance, "clock_time_get", &[0, 0, 64]), SUCCESS);
+    }
+}
