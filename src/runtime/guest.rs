@@ -29,6 +29,8 @@ pub(crate) struct Guest {
     log: Vec<(Level, String)>,
     log_bytes: usize,
     lines_cut: u64,
+    /// There is something to take: a line, or the beginning of one.
+    logged: bool,
     params: Params,
     data: Data,
     /// What it sees through WASI.
@@ -49,6 +51,7 @@ impl Guest {
             log: Vec::new(),
             log_bytes: 0,
             lines_cut: 0,
+            logged: false,
             params: Arc::clone(&terms.params),
             data: terms.data.clone(),
             world: World::default(),
@@ -70,6 +73,7 @@ impl Guest {
 
     /// Logs the lines that are ended by what the plugin prints. What is left waits for more.
     pub(super) fn print(&mut self, stream: Stream, text: &[u8]) {
+        self.logged = true;
         for part in text.split_inclusive(|&byte| byte == b'\n') {
             if let Some(line) = self.world.print(stream, part, MAX_TEXT) {
                 self.log_line(stream, &line);
@@ -120,12 +124,13 @@ impl Guest {
         let room = self.max_log.saturating_sub(self.log_bytes + LINE_OVERHEAD);
         let text = cut_text(text, MAX_TEXT.min(room));
         self.log_bytes += text.len() + LINE_OVERHEAD;
+        self.logged = true;
         self.log.push((level, text.to_owned()));
     }
 
     /// Whether there is anything to take.
     pub fn logged(&self) -> bool {
-        self.log_bytes > 0 || self.world.has_begun_line()
+        self.logged
     }
 
     /// Takes the lines logged since the last time and the number of those that did
@@ -135,6 +140,7 @@ impl Guest {
             self.log_line(stream, &line);
         }
         self.log_bytes = 0;
+        self.logged = false;
         (self.log.drain(..), std::mem::take(&mut self.lines_cut))
     }
 

@@ -216,7 +216,7 @@ impl Attempt<'_> {
             return self.flush(&mut batch);
         }
         self.come_alive()?;
-        self.chain.begin_record((self.process.range.input.0, offset));
+        self.begin_record(offset);
         self.output.begin(seen.position);
         let output = &mut self.output;
         let mut write = |out: Out<&str>| match out {
@@ -230,6 +230,13 @@ impl Attempt<'_> {
         self.control.announce(Progress::Idle);
         let result = self.whole(result);
         Ok(self.settle(offset, length, result))
+    }
+
+    /// Tells plugins where the record stands, if they have to know.
+    fn begin_record(&mut self, offset: u64) {
+        if self.chain.uses_wasi() {
+            self.chain.begin_record((self.process.range.input.0, offset));
+        }
     }
 
     /// Lets a record wait for others that it can be processed with.
@@ -263,7 +270,7 @@ impl Attempt<'_> {
             return Ok(Some(end));
         }
         self.come_alive()?;
-        self.chain.begin_record((self.process.range.input.0, first.offset));
+        self.begin_record(first.offset);
         self.output.begin("");
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
         let began = Instant::now();

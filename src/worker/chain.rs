@@ -105,12 +105,16 @@ impl Chain {
         self.has_batch
     }
 
-    /// Tells those who see the world through WASI that another record begins, or the first of
-    /// several that go through together: the one at this offset of this input.
+    /// Whether a plugin sees the world through WASI, and has to be told of each record.
+    pub fn uses_wasi(&self) -> bool {
+        self.uses_wasi
+    }
+
+    /// Tells those plugins that another record begins, or the first of several that go
+    /// through together: the one at this offset of this input.
+    #[inline(never)]
     pub fn begin_record(&mut self, position: (u32, u64)) {
-        if self.uses_wasi {
-            self.instances().for_each(|instance| instance.guest().begin_record(position));
-        }
+        self.instances().for_each(|instance| instance.guest().begin_record(position));
     }
 
     /// The reduce at the end.
