@@ -27,12 +27,11 @@ use crate::error::Error;
 use crate::fault;
 use crate::job;
 use crate::protocol::{Abi, Operation, Settings};
-use crate::records::CHUNK;
 use crate::runtime;
 use crate::slots;
 
 use super::plugin_file::PluginFile;
-use super::{Artifact, Origin};
+use super::{Artifact, Origin, PIECE};
 
 /// How many bytes all entries may have. Those that were not used for the longest time go.
 pub(crate) const MAX_BYTES: u64 = 2 << 30;
@@ -367,7 +366,7 @@ fn is_ours(stat: &Stat) -> bool {
 
 /// Copies everything, and shows it on the way.
 fn copy(from: &mut impl Read, to: &mut impl Write, mut show: impl FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; PIECE];
     loop {
         match from.read(&mut buffer)? {
             0 => return Ok(()),

@@ -45,6 +45,9 @@ const LEAST_MEMORY: u64 = 24 << 20;
 const STARVED: u32 = 10;
 /// How often it is looked whether the job is to stop.
 const LOOK: Duration = Duration::from_millis(50);
+/// Bytes that are copied at once: memory that is touched for the first time has its price, and
+/// most plugins are small.
+const PIECE: usize = 64 << 10;
 /// The longest report that is shown, in bytes.
 const MAX_REPORT: usize = 16 << 10;
 
@@ -96,6 +99,9 @@ pub(crate) fn prepare_all(
     // Where the file of each is named first.
     let first = |path: &&Path| paths.iter().position(|other| other == path);
     let firsts: Vec<usize> = paths.iter().filter_map(first).collect();
+    if let [path] = paths[..] {
+        return Ok(vec![prepare(path, 0, job, directory, cache, patience)?]);
+    }
     // A compile worker lives no longer than the thread that started it, which waits for it.
     let made = std::thread::scope(|scope| {
         let mut threads = BTreeMap::new();

@@ -7,8 +7,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use crate::records::CHUNK;
 use crate::slots;
+
+use super::PIECE;
 
 /// The largest plugin, in bytes.
 const MAX_PLUGIN: u64 = 256 << 20;
@@ -38,7 +39,7 @@ impl PluginFile {
         let memory = slots::handover("plugin").map_err(words)?;
         let mut copy = File::from(memory.try_clone().map_err(words)?);
         let (mut hasher, mut length) = (blake3::Hasher::new(), 0);
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; PIECE];
         // One byte more than may be there shows that there are too many, also in a file that
         // grows while it is read.
         let mut file = file.take(MAX_PLUGIN + 1);
