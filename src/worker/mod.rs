@@ -58,7 +58,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let mut side_data = artifacts.split_off(artifacts.len().min(plugins.into()));
     let inputs = side_data.split_off(side_data.len().min(data.into()));
     let slots = map(memories, layout)?;
-    let side_data = map_data(side_data)?;
+    let artifacts = map_sealed(artifacts).context("cannot map the compiled plugins")?;
+    let side_data = map_sealed(side_data).context("cannot map the side data")?;
     // What these need of the system they can get only now.
     let engine = runtime::engine(settings).map_err(words)?;
     make_room_on_the_stack(settings.stack);
@@ -142,11 +143,9 @@ fn map(memories: Vec<(OwnedFd, OwnedFd)>, layout: Layout) -> anyhow::Result<Vec<
     mapped.context("cannot map the slots")
 }
 
-/// Maps side data, while that is still allowed.
-fn map_data(files: Vec<File>) -> anyhow::Result<Vec<Sealed>> {
-    let mapped: std::io::Result<Vec<_>> =
-        files.into_iter().map(|file| Sealed::map(&file.into())).collect();
-    mapped.context("cannot map the side data")
+/// Maps memory that nobody can change, while that is still allowed.
+fn map_sealed(files: Vec<File>) -> std::io::Result<Vec<Sealed>> {
+    files.into_iter().map(|file| Sealed::map(&file.into())).collect()
 }
 
 type Channel = Arc<Mutex<Responses>>;
@@ -194,17 +193,14 @@ struct Worker {
 fn load(
     engine: &Engine,
     setups: File,
-    artifacts: Vec<File>,
+    artifacts: Vec<Sealed>,
     side_data: Vec<Sealed>,
     start: &Start,
 ) -> anyhow::Result<(Chain, Option<Vec<String>>)> {
-    // By place, here and below: all workers share the place at which a file was left.
-    let read = |file: &File, length: u64| -> anyhow::Result<Vec<u8>> {
-        let mut bytes = vec![0; usize::try_from(length)?];
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok(bytes)
-    };
-    let setups: Setups = postcard::from_bytes(&read(&setups, start.setups)?)?;
+    let mut bytes = vec![0; usize::try_from(start.setups)?];
+    // By place: all workers share the place at which a file was left.
+    setups.read_exact_at(&mut bytes, 0)?;
+    let setups: Setups = postcard::from_bytes(&bytes)?;
     let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
     let data = Data::new(setups.data.into_iter().zip(side_data).collect());
     let (columns, setups) = (setups.columns, setups.plugins);
@@ -212,8 +208,8 @@ fn load(
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
-            let code = read(artifact, setup.artifact)?;
-            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, &code);
+            let code = artifact.as_ref();
+            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, code);
             Ok((setup.operation, loaded.map_err(words)?))
         })
         .collect();

@@ -1,6 +1,7 @@
 //! How native code gets into a real worker at a moment of its choice: two functions of
-//! the C library have their place taken here. When the worker reads the compiled plugin,
-//! which it does behind the first filter of system calls, and when it reads its input,
+//! the C library have their place taken here. When the worker reads what there is to be known
+//! about the compiled plugin before it loads that, which it does behind the first filter of
+//! system calls, and when it reads its input,
 //! which it does behind the second, the attacker has control, as it would after breaking
 //! out of WebAssembly. And what a compile worker writes as the compiled plugin can be
 //! changed on its way.
@@ -10,7 +11,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use crate::attacks::{Native, Stage, overwrite};
-use crate::wire::{ARTIFACT, INPUT_FILE};
+use crate::wire::{INPUT_FILE, SETUPS};
 
 /// Where a compile worker writes the compiled plugin.
 const COMPILED: i32 = 4;
@@ -35,12 +36,12 @@ pub fn plan(deed: Deed) {
     let _ = DEED.set(deed);
 }
 
-/// Reading by place: how a worker gets the compiled plugin and its input.
+/// Reading by place: how a worker begins to load the compiled plugin, and gets its input.
 #[unsafe(no_mangle)]
 extern "C" fn pread64(descriptor: i32, buffer: *mut c_void, count: usize, at: i64) -> isize {
     if let Some(Deed::Attack(stage, native)) = DEED.get() {
         match descriptor {
-            ARTIFACT => {
+            SETUPS => {
                 native.prepare();
                 if *stage == Stage::First {
                     end(native.strike());

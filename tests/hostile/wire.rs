@@ -223,6 +223,8 @@ const OUTPUT: u64 = TEXT + (64 << 10);
 pub const INPUT_FILE: i32 = 9;
 /// Where the compiled plugin lies.
 pub const ARTIFACT: i32 = 8;
+/// What is to be known about the plugins.
+pub const SETUPS: i32 = 3;
 /// Where the slots' memory lies: the input of one, its output, and the other's.
 pub const SLOTS: [i32; 4] = [4, 5, 6, 7];
 
