@@ -58,6 +58,10 @@ const LOCK: &str = "host.lock";
 /// A directory that is younger may just be in the making.
 const YOUNG: Duration = Duration::from_secs(60);
 
+/// Where files are memory: making and removing them takes a small part of the time there that
+/// it takes on a disk.
+const SHARED_MEMORY: &str = "/dev/shm";
+
 /// A private directory for sockets, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct SocketDirectory {
@@ -67,10 +71,10 @@ pub(crate) struct SocketDirectory {
 }
 
 impl SocketDirectory {
-    /// Makes one under `$XDG_RUNTIME_DIR`, the temporary directory or `/tmp`,
-    /// whichever comes first that can be used.
+    /// Makes one under `$XDG_RUNTIME_DIR`, `$TMPDIR`, `/dev/shm`, the temporary directory or
+    /// `/tmp`, whichever comes first that can be used.
     pub fn new() -> Result<SocketDirectory, Error> {
-        // ipc-channel puts servers of its own there (see `sender_over`).
+        // ipc-channel puts servers of its own there (see `Courier`).
         let temporary = std::env::temp_dir();
         if temporary.as_os_str().len() > MAX_DIRECTORY {
             let trouble = io::Error::other(format!(
@@ -79,8 +83,14 @@ impl SocketDirectory {
             ));
             return Err(Error::system("use the temporary directory", trouble));
         }
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let places = [runtime, Some(temporary), Some("/tmp".into())];
+        let named = |variable| std::env::var_os(variable).map(PathBuf::from);
+        let places = [
+            named("XDG_RUNTIME_DIR"),
+            named("TMPDIR"),
+            Some(SHARED_MEMORY.into()),
+            Some(temporary),
+            Some("/tmp".into()),
+        ];
         let mut trouble = io::Error::from(io::ErrorKind::NotFound);
         for place in places.into_iter().flatten().filter(|place| place.is_absolute()) {
             // tempfile makes directories with mode 0700.
@@ -169,7 +179,11 @@ impl Requests {
     ///
     /// ipc-channel's own way would wait for ever at a server whose queue is full, panic
     /// at a name with a zero byte, and forget its descriptor when it is refused.
-    pub fn connect(directory: &SocketDirectory, name: &str) -> io::Result<Requests> {
+    pub fn connect(
+        directory: &SocketDirectory,
+        name: &str,
+        courier: Courier,
+    ) -> io::Result<Requests> {
         if !directory.holds(name) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
@@ -177,7 +191,7 @@ impl Requests {
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         connect(&socket, &SocketAddrUnix::new(name)?)?;
         fcntl_setfl(&socket, OFlags::empty())?;
-        sender_over(&socket).map(Requests)
+        courier.sender_over(&socket).map(Requests)
     }
 
     /// Sends one request. An error means that the worker is gone.
@@ -186,29 +200,47 @@ impl Requests {
     }
 }
 
-/// Makes a connected socket a sender, in the way in which ipc-channel passes senders
-/// between processes: as a descriptor in a message, here to ourselves.
-fn sender_over(socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
-    let (server, name) = IpcOneShotServer::<IpcSender<Request>>::new()?;
-    let courier =
-        socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-    connect(&courier, &SocketAddrUnix::new(name)?)?;
-    // In the message a sender is its place among the descriptors.
-    let message = [0_u8];
-    let headers = [HEADERS + message.len(), message.len()].map(usize::to_ne_bytes);
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-    let mut descriptors = SendAncillaryBuffer::new(&mut space);
-    let passed = [socket.as_fd()];
-    descriptors.push(SendAncillaryMessage::ScmRights(&passed));
-    let packet = [&headers[0], &headers[1], &message[..]].map(IoSlice::new);
-    sendmsg(&courier, &packet, &mut descriptors, SendFlags::NOSIGNAL)?;
-    // The other end of the courier and the passed descriptor take one each. Where there is no
-    // room the kernel drops the second in silence, and ipc-channel panics.
-    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-    let room = [socket.try_clone()?, socket.try_clone()?];
-    drop(room);
-    let (_, sender) = server.accept().map_err(io::Error::other)?;
-    Ok(sender)
+/// Makes a connected socket a sender, in the way in which ipc-channel passes senders between
+/// processes: as a descriptor in a message, here to ourselves.
+pub(crate) struct Courier {
+    server: IpcOneShotServer<IpcSender<Request>>,
+    socket: OwnedFd,
+}
+
+/// Descriptors that must be left once there is a courier: a worker's connection, the guard's
+/// own channel, and two that ipc-channel makes and closes when it is first used.
+const ROOM: usize = 5;
+
+impl Courier {
+    /// Made beforehand, while the worker starts.
+    pub fn new() -> io::Result<Courier> {
+        let (server, name) = IpcOneShotServer::<IpcSender<Request>>::new()?;
+        let socket =
+            socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        connect(&socket, &SocketAddrUnix::new(name)?)?;
+        let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..ROOM).map(|_| socket.try_clone()).collect::<io::Result<Vec<_>>>()?;
+        Ok(Courier { server, socket })
+    }
+
+    fn sender_over(self, socket: &OwnedFd) -> io::Result<IpcSender<Request>> {
+        // In the message a sender is its place among the descriptors.
+        let message = [0_u8];
+        let headers = [HEADERS + message.len(), message.len()].map(usize::to_ne_bytes);
+        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+        let mut descriptors = SendAncillaryBuffer::new(&mut space);
+        let passed = [socket.as_fd()];
+        descriptors.push(SendAncillaryMessage::ScmRights(&passed));
+        let packet = [&headers[0], &headers[1], &message[..]].map(IoSlice::new);
+        sendmsg(&self.socket, &packet, &mut descriptors, SendFlags::NOSIGNAL)?;
+        // The other end of the courier and the passed descriptor take one each. Where there is
+        // no room the kernel drops the second in silence, and ipc-channel panics.
+        let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = [socket.try_clone()?, socket.try_clone()?];
+        drop(room);
+        let (_, sender) = self.server.accept().map_err(io::Error::other)?;
+        Ok(sender)
+    }
 }
 
 /// A worker's two ends.

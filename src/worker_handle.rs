@@ -19,7 +19,7 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::error::Error;
 use crate::fault;
-use crate::ipc::{Guard, Heard, Requests, SocketDirectory, Violation};
+use crate::ipc::{Courier, Guard, Heard, Requests, SocketDirectory, Violation};
 use crate::protocol::Request;
 use crate::roles::{self, Role};
 
@@ -66,6 +66,8 @@ impl fmt::Display for Exit {
 pub(crate) struct WorkerHandle {
     child: Child,
     process: Arc<OwnedFd>,
+    /// Until it has connected.
+    courier: Option<Courier>,
     requests: Option<Requests>,
     unread: Arc<AtomicU32>,
     guard: Option<JoinHandle<()>>,
@@ -104,12 +106,16 @@ impl WorkerHandle {
         let mut handle = WorkerHandle {
             child,
             process: Arc::clone(&process),
+            courier: None,
             requests: None,
             unread: Arc::new(AtomicU32::new(0)),
             guard: None,
             killed: false,
             exit: None,
         };
+        let courier = Courier::new();
+        handle.courier =
+            Some(courier.map_err(|error| Error::system("prepare for a worker", error))?);
         let (unread, pid) = (Arc::clone(&handle.unread), handle.pid());
         let thread = std::thread::Builder::new().name("guard".into()).spawn(move || {
             guard.stand(process.as_fd(), pid, |heard| {
@@ -152,7 +158,8 @@ impl WorkerHandle {
         if self.has_ended(Duration::ZERO) {
             return Err(io::ErrorKind::NotConnected.into());
         }
-        self.requests = Some(Requests::connect(directory, name)?);
+        let courier = self.courier.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.requests = Some(Requests::connect(directory, name, courier)?);
         self.send(prepare)
     }
 

@@ -106,7 +106,8 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         let request = ends.requests.recv()?;
         fault::after_request(&request);
         match request {
-            Request::Stop => return Ok(()),
+            // The kernel takes back at once what would be given back piece by piece.
+            Request::Stop => std::process::exit(0),
             request => match worker.serve(request)? {
                 Ok(response) => send(&responses, response)?,
                 Err(broken) => return send(&responses, Response::fatal(broken.what, &broken.text)),
