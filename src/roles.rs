@@ -1,18 +1,19 @@
 //! One executable, several roles: how the supervisor starts this very program as a
 //! worker, and how a worker knows that it is one.
 
-use std::ffi::OsString;
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
-use command_fds::{CommandFdExt as _, FdMapping};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, posix_spawn};
 use nix::sys::signal::{self, SigSet, SigmaskHow};
-use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::error::Error;
 use crate::fault;
@@ -98,40 +99,75 @@ pub(crate) fn spawn(
     guard: &Path,
     directory: &SocketDirectory,
     files: Vec<OwnedFd>,
-) -> Result<Child, Error> {
+) -> Result<Pid, Error> {
     if !INITIALISED.load(Ordering::Relaxed) {
         return Err(Error::NotInitialised);
     }
-    let count = files.len();
-    let mappings = (descriptors::FIRST..)
-        .zip(files)
-        .map(|(child_fd, parent_fd)| FdMapping { parent_fd, child_fd })
-        .collect();
-    let mut command = Command::new("/proc/self/exe");
-    command
-        .arg0(format!("host: {}", role.name()))
-        .arg(MARK)
-        .arg(role.name())
-        .arg(guard)
-        .arg(std::process::id().to_string())
-        .arg(count.to_string())
-        .current_dir("/")
-        .env_clear()
-        .env("TMPDIR", directory.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    let arguments = [
+        format!("host: {}", role.name()).into(),
+        MARK.into(),
+        role.name().into(),
+        guard.as_os_str().to_owned(),
+        std::process::id().to_string().into(),
+        files.len().to_string().into(),
+    ];
+    let mut environment = vec![variable("TMPDIR", directory.path().as_os_str())];
     if role == Role::Compile {
         // Memory that a thread is done with goes back to the system in ways for which glibc
         // reads a file of /proc first; there is no opening files behind the filter.
-        command.env("GLIBC_TUNABLES", NO_TRIMMING);
+        environment.push(variable("GLIBC_TUNABLES", NO_TRIMMING.as_ref()));
     }
-    fault::hand_on(role.name(), &mut command);
-    command
-        .fd_mappings(mappings)
-        .map_err(|error| Error::system("hand descriptors to a worker", io::Error::other(error)))?;
-    without_signals(|| command.spawn())
+    fault::hand_on(role.name(), &mut environment);
+    let placed =
+        Placed::new(files).map_err(|error| Error::system("hand descriptors to a worker", error))?;
+    without_signals(|| execute(&arguments, &environment, &placed))
         .map_err(|error| Error::system("start a worker process", error))
+}
+
+/// A variable of an environment.
+fn variable(name: &str, value: &OsStr) -> OsString {
+    let mut variable = OsString::from(name);
+    variable.push("=");
+    variable.push(value);
+    variable
+}
+
+/// Descriptors that a process is to have, none of them where another one is to come.
+struct Placed {
+    null: OwnedFd,
+    files: Vec<OwnedFd>,
+}
+
+impl Placed {
+    fn new(files: Vec<OwnedFd>) -> io::Result<Placed> {
+        let end = descriptors::FIRST + files.len() as i32;
+        let away = |file: OwnedFd| match file.as_raw_fd() < end {
+            true => rustix::io::fcntl_dupfd_cloexec(&file, end),
+            false => Ok(file),
+        };
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        let files: Result<_, _> = files.into_iter().map(away).collect();
+        Ok(Placed { null: away(null.into())?, files: files? })
+    }
+}
+
+/// Executes this program in a new process, without copying this one first: it may be large,
+/// and has threads.
+fn execute(arguments: &[OsString], environment: &[OsString], placed: &Placed) -> io::Result<Pid> {
+    let texts = |texts: &[OsString]| -> io::Result<Vec<CString>> {
+        texts.iter().map(|text| Ok(CString::new(text.as_bytes())?)).collect()
+    };
+    let mut actions = PosixSpawnFileActions::init()?;
+    for number in 0..descriptors::FIRST {
+        actions.add_dup2(placed.null.as_raw_fd(), number)?;
+    }
+    for (file, number) in placed.files.iter().zip(descriptors::FIRST..) {
+        actions.add_dup2(file.as_raw_fd(), number)?;
+    }
+    let attributes = PosixSpawnAttr::init()?;
+    let (arguments, environment) = (texts(arguments)?, texts(environment)?);
+    let pid = posix_spawn(c"/proc/self/exe", &actions, &attributes, &arguments, &environment)?;
+    Pid::from_raw(pid.as_raw()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Does something while this thread takes no signal that asks a program to end or to pause.
@@ -168,6 +204,7 @@ fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
 
     // What a terminal does to the group in front of it is not for a worker.
     setsid()?;
+    chdir("/")?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // The parent may have died before the line above.
     if getppid().map(|pid| pid.as_raw_nonzero().get()) != Some(parent) {

@@ -4,8 +4,6 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
@@ -13,9 +11,11 @@ use std::time::Duration;
 
 use nix::sys::time::TimeValLike as _;
 use nix::time::clock_getcpuclockid;
-use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, kill_process, pidfd_open, pidfd_send_signal,
+    waitpid,
+};
 
 use crate::error::Error;
 use crate::fault;
@@ -64,7 +64,7 @@ impl fmt::Display for Exit {
 
 /// A child process in one of its roles.
 pub(crate) struct WorkerHandle {
-    child: Child,
+    pid: Pid,
     process: Arc<OwnedFd>,
     /// Until it has connected.
     courier: Option<Courier>,
@@ -72,7 +72,7 @@ pub(crate) struct WorkerHandle {
     unread: Arc<AtomicU32>,
     guard: Option<JoinHandle<()>>,
     killed: bool,
-    exit: Option<ExitStatus>,
+    exit: Option<WaitStatus>,
 }
 
 impl WorkerHandle {
@@ -92,19 +92,19 @@ impl WorkerHandle {
         let guard = Guard::bind(directory, number)
             .map_err(|error| Error::system("open a socket for a worker", error))?;
         fault::pass("before-spawn");
-        let mut child = roles::spawn(role, guard.path(), directory, files)?;
+        let pid = roles::spawn(role, guard.path(), directory, files)?;
         fault::pass("after-spawn");
-        let process = match open_process(&child) {
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(process) => Arc::new(process),
             Err(error) => {
                 // Without a handle it could not be watched: it must not stay.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Error::system("watch a worker process", error));
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+                return Err(Error::system("watch a worker process", error.into()));
             }
         };
         let mut handle = WorkerHandle {
-            child,
+            pid,
             process: Arc::clone(&process),
             courier: None,
             requests: None,
@@ -135,7 +135,7 @@ impl WorkerHandle {
 
     /// The process id.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.pid.as_raw_pid().unsigned_abs()
     }
 
     /// Whether it has greeted and been answered.
@@ -177,8 +177,8 @@ impl WorkerHandle {
 
     /// CPU time that the process has used so far; `None` if it cannot be known.
     pub fn cpu_time(&self) -> Option<Duration> {
-        let pid = i32::try_from(self.child.id()).ok()?;
-        let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
+        let pid = nix::unistd::Pid::from_raw(self.pid.as_raw_pid());
+        let clock = clock_getcpuclockid(pid).ok()?;
         let time = clock.now().ok()?;
         u64::try_from(time.num_nanoseconds()).ok().map(Duration::from_nanos)
     }
@@ -207,17 +207,22 @@ impl WorkerHandle {
     fn reap(&mut self) -> Exit {
         let status = match self.exit {
             Some(status) => Some(status),
-            None => self.child.wait().ok(),
+            None => self.wait(),
         };
         self.exit = status;
         match status {
             _ if self.killed => Exit::Ended,
-            Some(status) => match (status.signal(), status.code()) {
+            Some(status) => match (status.terminating_signal(), status.exit_status()) {
                 (Some(signal), _) => Exit::Signal(signal),
                 (None, code) => Exit::Code(code.unwrap_or(-1)),
             },
             None => Exit::Ended,
         }
+    }
+
+    fn wait(&self) -> Option<WaitStatus> {
+        let waited = rustix::io::retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()));
+        waited.ok().flatten().map(|(_, status)| status)
     }
 
     /// Whether the process ends within this time.
@@ -234,17 +239,11 @@ impl Drop for WorkerHandle {
         self.kill();
         if self.exit.is_none() {
             // Its exit status interests nobody any more.
-            let _ = self.child.wait();
+            let _ = self.wait();
         }
         if let Some(guard) = self.guard.take() {
             // It ends with the process; a panic in it has been reported by itself.
             let _ = guard.join();
         }
     }
-}
-
-fn open_process(child: &Child) -> io::Result<OwnedFd> {
-    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
-    let pid = pid.ok_or(io::ErrorKind::NotFound)?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
 }

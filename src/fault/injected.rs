@@ -14,9 +14,10 @@
 //! happens. (A locked worker can write no file.)
 #![allow(unsafe_code, reason = "a mapping, signals to itself, and crashes, for tests only")]
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::process::Command;
+
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -205,13 +206,20 @@ fn signal(number: i32) {
     }
 }
 
-pub(crate) fn hand_on(role: &str, command: &mut Command) {
+pub(crate) fn hand_on(role: &str, environment: &mut Vec<OsString>) {
     let which = usize::from(role != "worker");
     let start = STARTED[which].fetch_add(1, Ordering::Relaxed) + 1;
-    command.env(START, start.to_string()).env(ROLE, role);
+    let mut set = |name: &str, value: OsString| {
+        let mut variable = OsString::from(name);
+        variable.push("=");
+        variable.push(value);
+        environment.push(variable);
+    };
+    set(START, start.to_string().into());
+    set(ROLE, role.into());
     for name in [PLAN, LOG] {
         if let Some(value) = std::env::var_os(name) {
-            command.env(name, value);
+            set(name, value);
         }
     }
 }

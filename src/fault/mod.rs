@@ -18,8 +18,8 @@ pub(crate) use nothing::{at, at_record, hand_on, pass, prepare};
 /// What all points are in a normal build.
 #[cfg(not(feature = "faults"))]
 mod nothing {
+    use std::ffi::OsString;
     use std::io;
-    use std::process::Command;
 
     use crate::protocol::{Request, Response};
 
@@ -59,5 +59,5 @@ mod nothing {
 
     /// Hands what is planned on to a process that is about to be started.
     #[inline(always)]
-    pub(crate) fn hand_on(_role: &str, _command: &mut Command) {}
+    pub(crate) fn hand_on(_role: &str, _environment: &mut Vec<OsString>) {}
 }

@@ -266,9 +266,10 @@ def rename(copy: Path) -> None:
 
 def own_edits() -> list[Edit]:
     """Workers start with an empty environment: this lets them keep the variable."""
-    kept = f'.envs(std::env::vars_os().filter(|(name, _)| name == "{VARIABLE}"))'
-    line = '.env("TMPDIR", directory.path())'
-    return [Edit("table.py itself", "src/roles.rs", line, line + kept)]
+    kept = (f'if let Some(value) = std::env::var_os("{VARIABLE}") {{ '
+            f'environment.push(variable("{VARIABLE}", &value)); }}\n    ')
+    line = "fault::hand_on(role.name(), &mut environment);"
+    return [Edit("table.py itself", "src/roles.rs", line, kept + line)]
 
 
 def apply_edits(copy: Path, edits: list[Edit]) -> None:
