@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
-use super::{Layer, Layers, Plan, Policy, WorkerDescriptors, enter, seal};
+use super::{Layer, Layers, Plan, Policy, Seal, WorkerDescriptors, enter};
 use calls::{
     EXECUTE, GROWS_DOWN, PAGE, PRIVATE, READ_WRITE, SHARED, call, error, map, number_of, own_code,
 };
@@ -63,7 +63,8 @@ fn attack(layers: Layers, stage: Stage, attack: impl FnOnce() -> i32) -> End {
         ForkResult::Child => {
             let plan = Plan { wanted: layers, demanded: layers };
             let locked = enter(plan, &Policy::Worker(DESCRIPTORS), MEMORY).is_ok()
-                && (stage == Stage::First || seal(layers, &DESCRIPTORS).is_ok());
+                && (stage == Stage::First
+                    || Seal::new(layers, &DESCRIPTORS).is_ok_and(|seal| seal.apply().is_ok()));
             let code = if locked { attack() } else { 255 };
             // SAFETY: ends the child at once, without anything of the parent's.
             unsafe { libc::_exit(code) }

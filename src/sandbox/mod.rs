@@ -125,14 +125,26 @@ pub(crate) fn enter(plan: Plan, policy: &Policy, memory: u64) -> Result<Layers, 
     Ok(in_force)
 }
 
-/// Locks a worker for good: nothing may become executable, nothing may grow but
-/// memory. Called when everything is loaded and before any code of the plugin runs.
-pub(crate) fn seal(layers: Layers, descriptors: &WorkerDescriptors) -> io::Result<()> {
-    if layers.has(Layer::Rlimits) {
-        rlimits::seal()?;
+/// What locks a worker for good: nothing may become executable, nothing may grow but
+/// memory. Applied when everything is loaded and before any code of the plugin runs.
+pub(crate) struct Seal {
+    layers: Layers,
+    filter: seccomp::Filter,
+}
+
+impl Seal {
+    /// Made beforehand, while the worker waits.
+    pub fn new(layers: Layers, descriptors: &WorkerDescriptors) -> io::Result<Seal> {
+        Ok(Seal { layers, filter: seccomp::second(descriptors)? })
     }
-    if layers.has(Layer::Seccomp) {
-        seccomp::enter_second(descriptors)?;
+
+    pub fn apply(self) -> io::Result<()> {
+        if self.layers.has(Layer::Rlimits) {
+            rlimits::seal()?;
+        }
+        if self.layers.has(Layer::Seccomp) {
+            self.filter.apply()?;
+        }
+        Ok(())
     }
-    Ok(())
 }

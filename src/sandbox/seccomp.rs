@@ -62,10 +62,19 @@ pub(super) fn enter_first(policy: &Policy) -> io::Result<()> {
     apply(&assemble(allowed, descriptors, Otherwise::Kill, native()?)?)
 }
 
+/// A filter that is not yet in force.
+pub(super) struct Filter(BpfProgram);
+
+impl Filter {
+    pub fn apply(&self) -> io::Result<()> {
+        apply(&self.0)
+    }
+}
+
 /// The second filter: what is left while a plugin runs.
-pub(super) fn enter_second(descriptors: &WorkerDescriptors) -> io::Result<()> {
+pub(super) fn second(descriptors: &WorkerDescriptors) -> io::Result<Filter> {
     let lists = [worker::SERVING, worker::PROCESS];
-    apply(&assemble(&lists, Some(descriptors), Otherwise::Kill, native()?)?)
+    assemble(&lists, Some(descriptors), Otherwise::Kill, native()?).map(Filter)
 }
 
 /// What happens to calls.

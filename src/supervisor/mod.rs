@@ -396,19 +396,23 @@ impl Supervisor<'_> {
                 let _ = worker.handle.send(Request::Stop);
             }
         }
-        for place in &mut self.places {
-            if let Some(mut worker) = place.worker.take() {
-                // One that is still starting would not hear that it should stop.
-                if end.is_err() || !worker.online {
-                    worker.handle.kill();
-                }
-                let pid = worker.handle.pid();
-                let (exit, cpu) = worker.handle.end();
-                self.ledger.count_process(place.number, cpu);
-                let (violation, last_words) = (None, worker.last_words.take());
-                let worker = place.number;
-                (self.events)(Event::Exit { worker, pid, exit, violation, last_words });
+        // While they end, what nobody needs any more is given back.
+        drop(self.directory);
+        let workers: Vec<_> = self
+            .places
+            .into_iter()
+            .filter_map(|Place { number, worker, .. }| Some((number, worker?)))
+            .collect();
+        for (number, mut worker) in workers {
+            // One that is still starting would not hear that it should stop.
+            if end.is_err() || !worker.online {
+                worker.handle.kill();
             }
+            let pid = worker.handle.pid();
+            let (exit, cpu) = worker.handle.end();
+            self.ledger.count_process(number, cpu);
+            let (violation, last_words) = (None, worker.last_words.take());
+            (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
         }
         self.ledger.close(end, started.elapsed(), self.events)
     }

@@ -27,7 +27,7 @@ use crate::fault;
 use crate::ipc::{self, Responses};
 use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setups, Start};
 use crate::runtime::{self, Bytes, Data, Engine, Loaded};
-use crate::sandbox::{self, Policy, WorkerDescriptors};
+use crate::sandbox::{self, Policy, Seal, WorkerDescriptors};
 use crate::slots::{Sealed, WorkerSlot};
 
 #[cfg(any(test, fuzzing))]
@@ -78,6 +78,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         }
     };
     send(&responses, Response::Locked { layers })?;
+    let seal = Seal::new(layers, &descriptors)?;
     let second = ends.requests.recv()?;
     fault::after_request(&second);
     let Request::Start(start) = second else {
@@ -99,7 +100,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
             return send(&responses, Response::fatal(Fatal::Instantiate, &text));
         }
     };
-    sandbox::seal(layers, &descriptors)?;
+    seal.apply()?;
     send(&responses, Response::Online)?;
     loop {
         // An error means that the supervisor is gone: there is nothing to do then.
