@@ -192,7 +192,7 @@ impl SupervisorSlot {
     pub fn copy_input(&self, offset: u64, length: u64) -> Option<Vec<u8>> {
         let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
         let end = offset.checked_add(length)?;
-        (end <= self.input_room()).then(|| copy(&self.input, PAGE + offset, length))
+        (end <= self.input_room()).then(|| copy(&self.input, PAGE + offset, length, Vec::new()))
     }
 
     /// Asks the worker to stop (or not) after the record in progress.
@@ -210,23 +210,29 @@ impl SupervisorSlot {
         self.output.word(0).store(Progress::Idle.word(), Ordering::Release);
     }
 
-    /// Copies the first `length` bytes of output, `None` if there cannot be so many.
-    pub fn copy_output(&self, length: u64) -> Option<Vec<u8>> {
+    /// Copies the first `length` bytes of output to `room`, in place of what is there; `None`
+    /// if there cannot be so many.
+    pub fn copy_output(&self, length: u64, room: Vec<u8>) -> Option<Vec<u8>> {
         let length = usize::try_from(length).ok()?;
         (length <= self.output.length - PAGE - TEXT_BYTES)
-            .then(|| copy(&self.output, PAGE + TEXT_BYTES, length))
+            .then(|| copy(&self.output, PAGE + TEXT_BYTES, length, room))
     }
 
     /// Copies the first `length` bytes of text, `None` if there cannot be so many.
     pub fn copy_text(&self, length: u32) -> Option<Vec<u8>> {
         let length = length as usize;
-        (length <= TEXT_BYTES).then(|| copy(&self.output, PAGE, length))
+        (length <= TEXT_BYTES).then(|| copy(&self.output, PAGE, length, Vec::new()))
     }
 }
 
-/// Copies bytes out of a mapping.
-fn copy(mapping: &Mapping, offset: usize, length: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(length);
+/// Copies bytes out of a mapping, in place of what is in `bytes`.
+fn copy(mapping: &Mapping, offset: usize, length: usize, mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.clear();
+    if bytes.capacity() < length {
+        // Whole pages, so that there is room for a little more the next time.
+        let room = if length < PAGE { length } else { length.next_multiple_of(PAGE) };
+        bytes = Vec::with_capacity(room);
+    }
     let source = mapping.at(offset, length);
     // SAFETY: source and target have `length` bytes; they do not overlap; bytes
     // have no invalid value, so a worker that writes meanwhile only garbles its
@@ -383,7 +389,7 @@ mod tests {
         parts.output[..3].copy_from_slice(b"out");
         parts.text[..4].copy_from_slice(b"text");
         assert_eq!(ours.progress(), Progress::Record(7));
-        assert_eq!(ours.copy_output(3).unwrap(), b"out");
+        assert_eq!(ours.copy_output(3, Vec::new()).unwrap(), b"out");
         assert_eq!(ours.copy_text(4).unwrap(), b"text");
         assert_eq!(ours.copy_input(3, 3).unwrap(), b"ord");
     }
@@ -391,9 +397,9 @@ mod tests {
     #[test]
     fn lengths_that_cannot_be_are_refused() {
         let mut slot = SupervisorSlot::new(LAYOUT).unwrap();
-        assert!(slot.copy_output(10_000).is_some());
-        assert!(slot.copy_output(10_001).is_none());
-        assert!(slot.copy_output(u64::MAX).is_none());
+        assert!(slot.copy_output(10_000, Vec::new()).is_some());
+        assert!(slot.copy_output(10_001, Vec::new()).is_none());
+        assert!(slot.copy_output(u64::MAX, Vec::new()).is_none());
         assert!(slot.copy_text(TEXT_BYTES as u32 + 1).is_none());
         assert!(slot.copy_input(9_999, 1).is_some());
         assert!(slot.copy_input(9_999, 2).is_none());

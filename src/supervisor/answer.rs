@@ -48,16 +48,17 @@ pub(super) enum Results {
     State,
 }
 
-/// Takes an answer's results out of the slot, or says how it breaks the protocol.
+/// Takes an answer's results out of the slot, to memory that is there already, or says how it
+/// breaks the protocol.
 pub(super) fn accept(
     done: &Done,
     attempt: &Attempt,
-    slot: &SupervisorSlot,
+    (slot, room): (&SupervisorSlot, Vec<u8>),
     rules: Rules,
 ) -> Result<Finished, Violation> {
     check_numbers(done, attempt, rules)?;
     let output = slot
-        .copy_output(done.output_bytes)
+        .copy_output(done.output_bytes, room)
         .ok_or(wrong("it claims more output than there can be"))?;
     let text =
         slot.copy_text(done.text_bytes).ok_or(wrong("it claims more text than there can be"))?;
@@ -120,7 +121,7 @@ pub(super) fn accept_piece(
         return Err(wrong("its piece of a state does not fit"));
     }
     let too_much = || wrong("it claims more than there can be");
-    let bytes = slot.copy_output(piece.bytes).ok_or_else(too_much)?;
+    let bytes = slot.copy_output(piece.bytes, Vec::new()).ok_or_else(too_much)?;
     let text = slot.copy_text(piece.text_bytes).ok_or_else(too_much)?;
     let mut taken = Taken { bytes, log: Vec::new(), log_cut: 0 };
     let mut text = &text[..];
@@ -310,7 +311,9 @@ pub(crate) fn fuzz(data: &[u8]) {
         let made = &slot[text..];
         let length = made.len().min(parts.output.len());
         parts.output[..length].copy_from_slice(&made[..length]);
-        let Ok(finished) = accept(&done, &attempt, memory, rules_of_job) else { return };
+        let Ok(finished) = accept(&done, &attempt, (memory, Vec::new()), rules_of_job) else {
+            return;
+        };
         assert!((START..=end).contains(&done.stop));
         assert!(finished.records() <= done.stop - START);
         assert_eq!(finished.failures.len() as u64, done.failed);
@@ -376,7 +379,7 @@ mod tests {
             let entry = Entry::Failure(failure.clone());
             written += postcard::to_slice(&entry, &mut parts.text[written..]).unwrap().len();
         }
-        accept(&Done { text_bytes: written as u32, ..done }, &attempt, &slot, RULES)
+        accept(&Done { text_bytes: written as u32, ..done }, &attempt, (&slot, Vec::new()), RULES)
     }
 
     fn failure() -> Failure {
@@ -431,7 +434,7 @@ mod tests {
         theirs.parts(0).output[..8].copy_from_slice(b"abc\nde\n\n");
         let made = |output_records, output_bytes| {
             let done = Done { failed: 0, output_records, output_bytes, ..honest() };
-            accept(&done, &ATTEMPT, &slot, rules).map(|finished| finished.output)
+            accept(&done, &ATTEMPT, (&slot, Vec::new()), rules).map(|finished| finished.output)
         };
         assert_eq!(made(1, 4).unwrap(), b"abc\n");
         assert_eq!(made(2, 7).unwrap(), b"abc\nde\n");
@@ -448,7 +451,7 @@ mod tests {
         theirs.parts(0).output[..output.len()].copy_from_slice(output);
         let output_bytes = output.len() as u64;
         let done = Done { used: 2, failed: 0, output_records, output_bytes, ..honest() };
-        accept(&done, &ATTEMPT, &slot, rules).is_ok()
+        accept(&done, &ATTEMPT, (&slot, Vec::new()), rules).is_ok()
     }
 
     #[test]
@@ -491,7 +494,7 @@ mod tests {
         let state = |used, output_bytes, left| {
             let honest = Done { failed: 0, dropped: 0, output_records: 0, ..honest() };
             let done = Done { used, output_bytes, left, ..honest };
-            accept(&done, &ATTEMPT, &slot, rules).map(|finished| finished.state)
+            accept(&done, &ATTEMPT, (&slot, Vec::new()), rules).map(|finished| finished.state)
         };
         assert_eq!(state(0, 0, 0).unwrap(), None);
         assert_eq!(state(1, 0, 0).unwrap(), Some(vec![]));
@@ -502,7 +505,7 @@ mod tests {
             assert!(state(used, bytes, left).is_err(), "{used} {bytes} {left}");
         }
         let records = Done { output_records: 1, failed: 0, ..honest() };
-        assert!(accept(&records, &ATTEMPT, &slot, rules).is_err());
+        assert!(accept(&records, &ATTEMPT, (&slot, Vec::new()), rules).is_err());
     }
 
     #[test]
@@ -574,7 +577,7 @@ mod tests {
         parts.text[..8].copy_from_slice(&[0, 255, 255, 255, 255, 255, 255, 255]);
         for text_bytes in [8, TEXT_BYTES as u32, TEXT_BYTES as u32 + 1, u32::MAX] {
             let done = Done { text_bytes, ..honest() };
-            assert!(accept(&done, &ATTEMPT, &slot, RULES).is_err());
+            assert!(accept(&done, &ATTEMPT, (&slot, Vec::new()), RULES).is_err());
         }
     }
 }

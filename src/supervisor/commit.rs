@@ -27,6 +27,7 @@ use super::JobFailed;
 use super::answer::Results;
 use super::formats::framing;
 use super::resume::{HashOfAll, Written};
+use super::spare::Spare;
 
 /// The output and the account of a job, which always agree.
 pub(super) struct Ledger {
@@ -60,11 +61,19 @@ pub(super) struct Ledger {
     unwanted: Option<u64>,
     /// Bytes that plugins may still log.
     log_left: u64,
+    /// What outputs are copied to.
+    pub spare: Spare,
 }
 
 impl Ledger {
     /// For a job, whose output is open; it may be one that goes on where another stopped.
-    pub fn new(job: &Job, inputs: Arc<Inputs>, results: Results, written: Written) -> Ledger {
+    pub fn new(
+        job: &Job,
+        inputs: Arc<Inputs>,
+        results: Results,
+        written: Written,
+        spare: Spare,
+    ) -> Ledger {
         let Written { outputs, dead_letters, journal, resumed, hash } = written;
         let last = resumed.unwrap_or_default();
         let resumed = last.account.read();
@@ -87,6 +96,7 @@ impl Ledger {
             covered: last.covered,
             unwanted: None,
             log_left: job.limits.max_log,
+            spare,
             last,
         }
     }
@@ -228,6 +238,7 @@ impl Ledger {
         let failures = self.take_failures(range.input, finished.failures)?;
         self.outputs.write(&finished.output)?;
         self.outputs.keep();
+        self.spare.give(finished.output);
         if let Some(letters) = &mut self.dead_letters {
             letters.keep();
         }

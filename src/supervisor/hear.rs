@@ -158,12 +158,13 @@ impl Supervisor<'_> {
     /// Takes in an answer to an attempt.
     fn accept(&mut self, number: usize, done: &Done) -> Result<(), Violation> {
         let rules = self.rules();
+        let room = self.ledger.spare.take();
         let place = &mut self.places[number];
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
         let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
         let rules = Rules { framing: work.framing(), ..rules };
-        let mut finished = answer::accept(done, &attempt, memory, rules)?;
+        let mut finished = answer::accept(done, &attempt, (memory, room), rules)?;
         if let [failed] = &finished.failures[..]
             && work.tries_again(failed.failure.kind)
         {

@@ -16,6 +16,7 @@ mod place;
 mod plan;
 mod restarts;
 mod resume;
+mod spare;
 mod start;
 mod state_work;
 mod states;
@@ -55,6 +56,7 @@ use place::Place;
 use plan::{Plan, SetupsFile};
 use restarts::Restarts;
 use resume::Start;
+use spare::Spare;
 use states::More;
 use work::{Laid, Work};
 
@@ -150,7 +152,8 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         let (input, records) = (&inputs.name(input), entry.account.read());
         events(Event::Resumed { input, offset, records });
     }
-    let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written);
+    let spare = Spare::for_workers(plan.workers);
+    let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written, spare);
     if is_whole {
         // All that was missing is its name.
         return ledger.close(Ok(()), started.elapsed(), events);
