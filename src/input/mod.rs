@@ -16,11 +16,13 @@ mod properties;
 mod source;
 mod stream;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvError, Sender, TryRecvError, bounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::error::Error;
@@ -43,6 +45,8 @@ pub(crate) use pick::Wanted;
 
 /// Cuts that may wait to be taken.
 pub(crate) const QUEUE: usize = 4;
+/// Ranges of files that go to the supervisor at once.
+const TOGETHER: usize = 16;
 
 /// What the cutter says next about the input, in order.
 #[derive(Debug)]
@@ -134,27 +138,56 @@ impl From {
 
 /// The cutter's thread. Dropping it ends the thread and waits for that.
 pub(crate) struct Cutter {
-    cuts: Option<Receiver<Cut>>,
+    cuts: Option<Receiver<Vec<Cut>>>,
+    /// Arrived, and not taken yet.
+    pending: VecDeque<Cut>,
     spare: Sender<Vec<u8>>,
     stop: Arc<OwnedFd>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Cutter {
-    /// Where the cuts arrive; closed after the last one.
-    pub fn cuts(&self) -> Option<&Receiver<Cut>> {
+    /// Where cuts arrive, several at once; `None` after the last.
+    pub fn arriving(&self) -> Option<&Receiver<Vec<Cut>>> {
         self.cuts.as_ref()
+    }
+
+    /// Takes in what has arrived there.
+    pub fn arrived(&mut self, cuts: Result<Vec<Cut>, RecvError>) {
+        match cuts {
+            Ok(cuts) => self.pending.extend(cuts),
+            Err(RecvError) => self.cuts = None,
+        }
+    }
+
+    /// The next cut, if there is one now.
+    pub fn next(&mut self) -> Option<Cut> {
+        if self.pending.is_empty()
+            && let Some(cuts) = &self.cuts
+        {
+            match cuts.try_recv() {
+                Ok(cuts) => self.arrived(Ok(cuts)),
+                Err(TryRecvError::Disconnected) => self.arrived(Err(RecvError)),
+                Err(TryRecvError::Empty) => {}
+            }
+        }
+        self.pending.pop_front()
+    }
+
+    /// Whether some have arrived that were not taken.
+    pub fn has_some(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether there are no further cuts.
+    pub fn is_over(&self) -> bool {
+        self.cuts.is_none() && self.pending.is_empty()
     }
 
     /// Where buffers of streams go back when their bytes are no longer needed, so that
     /// the same few are used from the first to the last byte.
     pub fn spare(&self) -> Sender<Vec<u8>> {
         self.spare.clone()
-    }
-
-    /// Forgets the receiver once it is closed and empty.
-    pub fn finished(&mut self) {
-        self.cuts = None;
     }
 }
 
@@ -186,17 +219,21 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let out = Out { sender, buffers, stopped, done: rules.from_place };
+            let out =
+                Out { sender, held: RefCell::default(), buffers, stopped, done: rules.from_place };
             let mut headers = Headers::new(headers);
             let mut picker = Picker::new(rules.wanted);
             for opened in inputs.iter() {
-                if cut(opened, &rules, (&mut headers, &mut picker), &out).is_err() {
+                let whole = cut(opened, &rules, (&mut headers, &mut picker), &out);
+                // The next input may have to be waited for.
+                if out.flush().and(whole).is_err() {
                     return;
                 }
             }
         })
         .map_err(|error| Error::system("start the input thread", error))?;
-    Ok(Cutter { cuts: Some(cuts), spare, stop, thread: Some(thread) })
+    let (cuts, pending) = (Some(cuts), VecDeque::new());
+    Ok(Cutter { cuts, pending, spare, stop, thread: Some(thread) })
 }
 
 /// Nobody wants further cuts: the job is over, or this input failed.
@@ -204,7 +241,9 @@ struct Stopped;
 
 /// The cutter's way out.
 struct Out {
-    sender: Sender<Cut>,
+    sender: Sender<Vec<Cut>>,
+    /// Cuts that go together.
+    held: RefCell<Vec<Cut>>,
     /// Buffers to be used again.
     buffers: Receiver<Vec<u8>>,
     stopped: Arc<OwnedFd>,
@@ -213,10 +252,26 @@ struct Out {
 }
 
 impl Out {
+    /// Sends a cut. Ranges of files, which are light, go together as long as others wait
+    /// there already: to be woken for each of them is what costs most here.
     fn send(&self, cut: Cut) -> Result<(), Stopped> {
-        match self.rest(cut) {
-            Some(cut) => self.sender.send(cut).map_err(|_| Stopped),
-            None => Ok(()),
+        let Some(cut) = self.rest(cut) else { return Ok(()) };
+        let is_light = matches!(&cut, Cut::Range { source: Source::File { .. }, .. });
+        let held = {
+            let mut held = self.held.borrow_mut();
+            held.push(cut);
+            held.len()
+        };
+        match is_light && held < TOGETHER && !self.sender.is_empty() {
+            true => Ok(()),
+            false => self.flush(),
+        }
+    }
+
+    fn flush(&self) -> Result<(), Stopped> {
+        match self.held.take() {
+            held if held.is_empty() => Ok(()),
+            held => self.sender.send(held).map_err(|_| Stopped),
         }
     }
 

@@ -54,11 +54,11 @@ fn records_from(
         after_failure: AfterFailure::GoOn,
     };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
-    let mut cutter = start(&Arc::new(inputs), rules, headers).unwrap();
+    let cutter = start(&Arc::new(inputs), rules, headers).unwrap();
     let mut found = Vec::new();
     let mut at = place;
     let mut buffer = Vec::new();
-    for cut in cutter.cuts().unwrap() {
+    for cut in cutter.arriving().unwrap().iter().flatten() {
         let (range, source) = match cut {
             Cut::Begin { format, .. } => {
                 assert_eq!(format, sample.format);
@@ -94,7 +94,6 @@ fn records_from(
             }
         }
     }
-    cutter.finished();
     found
 }
 

@@ -26,7 +26,7 @@ mod work;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use crate::account::Account;
 use crate::compile::{self, Artifact, Cache};
@@ -284,7 +284,7 @@ impl Supervisor<'_> {
                 looked = Instant::now();
                 self.ledger.look_after_reader()?;
             }
-            let all_cut = cutter.cuts().is_none() && self.frontier.is_empty();
+            let all_cut = cutter.is_over() && self.frontier.is_empty();
             self.fold(if all_cut { More::No } else { More::Comes })?;
             if all_cut && self.folding.as_ref().is_none_or(Folding::is_over) {
                 return Ok(());
@@ -293,29 +293,21 @@ impl Supervisor<'_> {
                 place.send(&self.frontier)?;
                 place.look(self.job.limits.timeout);
             }
-            let cuts = cutter.cuts().filter(|_| self.wants_cuts());
-            let mut finished = false;
+            let cuts = cutter.arriving().filter(|_| self.wants_cuts());
+            let limit = if self.wants_cuts() && cutter.has_some() { Duration::ZERO } else { tick };
             select! {
-                recv(cuts.unwrap_or(&no_cuts)) -> cut => match cut {
-                    Ok(cut) => self.take_cut(cut)?,
-                    Err(_) => finished = true,
-                },
+                recv(cuts.unwrap_or(&no_cuts)) -> cuts => cutter.arrived(cuts),
                 recv(heard) -> said => if let Ok(said) = said { self.hear(said)? },
-                default(tick) => {}
+                default(limit) => {}
             }
             // Whatever else is there already.
             for said in heard.try_iter() {
                 self.hear(said)?;
             }
-            while !finished && self.wants_cuts() {
-                match cutter.cuts().map(Receiver::try_recv) {
-                    Some(Ok(cut)) => self.take_cut(cut)?,
-                    Some(Err(TryRecvError::Disconnected)) => finished = true,
-                    Some(Err(TryRecvError::Empty)) | None => break,
-                }
-            }
-            if finished {
-                cutter.finished();
+            while self.wants_cuts()
+                && let Some(cut) = cutter.next()
+            {
+                self.take_cut(cut)?;
             }
             self.ledger.commit(&mut self.frontier, self.events)?;
         }
