@@ -162,11 +162,12 @@ def parallel(call):
         return "it cuts at line breaks"
     jaq = [call.tools["jaq"], *(["-n"] if "inputs" in job.jq else []), "-c", job.jq]
     source = ["--pipepart", "-a", str(call.data)] if call.data else ["--pipe"]
-    words = [call.tools["parallel"], "--will-cite", *source, "--block", "10M", "-k", "-j", "2", "-q", *jaq]
+    words = [call.tools["parallel"], "--will-cite", *source, "--block", "10M", "-k", "-j", "2", "-q",
+             # It would take the `{}` of an expression for something of its own.
+             "-I", "%%%", *jaq]
     if call.job != "count-by":
         return words
-    add = "map({(.type): .count}) | reduce .[] as $part ({}; reduce ($part | to_entries[]) as $one " \
-          "(.; .[$one.key] += $one.value)) | to_entries[] | {type: .key, count: .value}"
+    add = "group_by(.type)[] | {type: .[0].type, count: (map(.count) | add)}"
     script = 'jaq=$1 add=$2; shift 2; "$@" | "$jaq" -s -c "$add"'
     return ["sh", "-c", script, "sh", call.tools["jaq"], add, *words]
 
