@@ -414,7 +414,7 @@ COLUMNS = {
 # Why the curves are as they are.
 READING = {
     "size": """\
-Time is a start of some 20 to 40 ms and so much for each GB. The generator and `host` share the cores: a stream \
+Time is a start of some 11 ms and so much for each GB. The generator and `host` share the cores: a stream \
 cannot take less than what both take of them together. A file's memory is flat. A stream's grows until every \
 buffer has been in use (nine of 1.5 MiB between the pipe and the workers, and four slots), which takes some 50 \
 MB of input, and stays there. How much finished output waits for an earlier range is chance, and 4 MiB for each \
