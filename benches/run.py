@@ -99,14 +99,24 @@ def main():
         "cases": {},
         "runs": [],
     }
+    failed = False
     for case in CASES:
         if case.name in options.cases:
-            time_case(options, bin_dir, tools, case, trial)
-    print(page(trial))
-    timing.warn_if_busy(trial)
-    if not options.no_record:
-        figures.keep(options.runs_dir, "peers", trial, section)
-    return 1 if options.check and not all(kept for _, kept in verdicts(trial)) else 0
+            try:
+                time_case(options, bin_dir, tools, case, trial)
+            except Failure as failure:
+                # What was seen of the others is kept.
+                failed = True
+                print(f"error: {failure}", file=sys.stderr)
+                del trial["cases"][case.name]
+                trial["runs"] = [run for run in trial["runs"] if run["case"] != case.name]
+    if trial["runs"]:
+        print(page(trial))
+        timing.warn_if_busy(trial)
+        if not options.no_record:
+            figures.keep(options.runs_dir, "peers", trial, section)
+    broken = options.check and not all(kept for _, kept in verdicts(trial))
+    return 1 if failed or broken else 0
 
 
 def parse_arguments():
