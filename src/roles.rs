@@ -125,7 +125,7 @@ pub(crate) fn spawn(
 }
 
 /// A variable of an environment.
-fn variable(name: &str, value: &OsStr) -> OsString {
+pub(crate) fn variable(name: &str, value: &OsStr) -> OsString {
     let mut variable = OsString::from(name);
     variable.push("=");
     variable.push(value);

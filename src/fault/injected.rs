@@ -17,7 +17,6 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use std::time::{Duration, Instant};
 use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 use crate::protocol::{Request, Response};
+use crate::roles::variable;
 
 const PLAN: &str = "HOST_FAULTS";
 const LOG: &str = "HOST_FAULTS_LOG";
@@ -209,17 +209,11 @@ fn signal(number: i32) {
 pub(crate) fn hand_on(role: &str, environment: &mut Vec<OsString>) {
     let which = usize::from(role != "worker");
     let start = STARTED[which].fetch_add(1, Ordering::Relaxed) + 1;
-    let mut set = |name: &str, value: OsString| {
-        let mut variable = OsString::from(name);
-        variable.push("=");
-        variable.push(value);
-        environment.push(variable);
-    };
-    set(START, start.to_string().into());
-    set(ROLE, role.into());
+    environment.push(variable(START, start.to_string().as_ref()));
+    environment.push(variable(ROLE, role.as_ref()));
     for name in [PLAN, LOG] {
         if let Some(value) = std::env::var_os(name) {
-            set(name, value);
+            environment.push(variable(name, &value));
         }
     }
 }

@@ -217,7 +217,7 @@ fn bytes_of(words: &[u32]) -> Vec<u8> {
 }
 
 /// The memory of the module that calls.
-fn memory_of(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
+pub(super) fn memory_of(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
     let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
     memory.ok_or_else(|| Error::msg("the module exports no memory"))
 }

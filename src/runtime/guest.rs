@@ -198,11 +198,12 @@ impl ResourceLimiter for Guest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::protocol::{MAX_LOG_OF_RECORD, Operation};
 
-    fn guest(memory: u64) -> Guest {
+    /// With so many bytes of memory.
+    pub fn guest(memory: u64) -> Guest {
         Guest::new(&Terms {
             operation: Operation::Filter,
             memory,

@@ -7,10 +7,11 @@
 //! Source: the interface's description, `wasi_snapshot_preview1.witx`, for names, types,
 //! layouts and numbers; POSIX for which error belongs where it says none.
 
-use wasmtime::{Caller, Error, FuncType, Linker, Memory, Result, Val, ValType};
+use wasmtime::{Caller, Error, FuncType, Linker, Result, Val, ValType};
 
 use super::{Clock, Stream};
-use crate::runtime::core_module::MEMORY;
+use crate::runtime::core_imports::memory_of;
+use crate::runtime::core_module;
 use crate::runtime::guest::Guest;
 
 /// The module that it is imported from.
@@ -293,8 +294,7 @@ fn fd_write(
 
 fn random_get(mut caller: Caller<'_, Guest>, at: u32, length: u32) -> Result<Errno> {
     answer(&mut caller, |memory, guest| {
-        let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..length as usize));
-        guest.world_mut().fill(place.ok_or(FAULT)?);
+        guest.world_mut().fill(place(memory, at, length as usize)?);
         Ok(())
     })
 }
@@ -410,14 +410,16 @@ fn answer(
     caller: &mut Caller<'_, Guest>,
     function: impl FnOnce(&mut [u8], &mut Guest) -> std::result::Result<(), Errno>,
 ) -> Result<Errno> {
-    let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
-    let memory: Memory = memory.ok_or_else(|| Error::msg("the module exports no memory"))?;
-    let (bytes, guest) = memory.data_and_store_mut(caller);
+    let (bytes, guest) = memory_of(caller)?.data_and_store_mut(caller);
     Ok(function(bytes, guest).err().unwrap_or(SUCCESS))
 }
 
 fn stretch(memory: &[u8], at: u32, length: u32) -> std::result::Result<&[u8], Errno> {
-    memory.get(at as usize..).and_then(|rest| rest.get(..length as usize)).ok_or(FAULT)
+    core_module::stretch(memory, at, length).map_err(|_| FAULT)
+}
+
+fn place(memory: &mut [u8], at: u32, length: usize) -> std::result::Result<&mut [u8], Errno> {
+    memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..length)).ok_or(FAULT)
 }
 
 fn word(memory: &[u8], at: u32) -> std::result::Result<u32, Errno> {
@@ -426,8 +428,7 @@ fn word(memory: &[u8], at: u32) -> std::result::Result<u32, Errno> {
 }
 
 fn put(memory: &mut [u8], at: u32, bytes: &[u8]) -> std::result::Result<(), Errno> {
-    let place = memory.get_mut(at as usize..).and_then(|rest| rest.get_mut(..bytes.len()));
-    place.ok_or(FAULT)?.copy_from_slice(bytes);
+    place(memory, at, bytes.len())?.copy_from_slice(bytes);
     Ok(())
 }
 
@@ -436,9 +437,7 @@ mod tests {
     use wasmtime::{Engine, Instance, Module, Store};
 
     use super::*;
-    use crate::protocol::{MAX_LOG_OF_RECORD, Operation};
-    use crate::runtime::Terms;
-    use crate::runtime::imports::{Data, Params};
+    use crate::runtime::guest::tests::guest;
 
     /// A module that gives every function on, with a memory of a page.
     fn everything() -> (Store<Guest>, Instance) {
@@ -462,19 +461,7 @@ mod tests {
         let module = Module::new(&engine, wat::parse_str(text).unwrap()).unwrap();
         let mut linker = Linker::new(&engine);
         add_to(&mut linker).unwrap();
-        let guest = Guest::new(&Terms {
-            operation: Operation::Filter,
-            memory: 0,
-            max_output: 0,
-            max_state: 0,
-            max_instances: 1,
-            own_instances: 0,
-            fuel: None,
-            max_log: MAX_LOG_OF_RECORD,
-            params: Params::default(),
-            data: Data::default(),
-        });
-        let mut store = Store::new(&engine, guest);
+        let mut store = Store::new(&engine, guest(0));
         let instance = linker.instantiate(&mut store, &module).unwrap();
         (store, instance)
     }
