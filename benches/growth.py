@@ -34,13 +34,11 @@ import resource
 import statistics
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import NamedTuple
 
 from suite import figures, inputs, machine, timing
-from suite.footprint import MIB, Sampler
+from suite.footprint import MIB, watched
 from suite.programs import Failure, add_places, names_of, places, plugin, positive
 
 # Bytes of an event, on average.
@@ -193,20 +191,7 @@ class Bench:
     def look(self, point):
         """One run with a look at its memory, in bytes, and at its account."""
         stats = self.directory / "growth-stats.json"
-        feeder = subprocess.Popen(point.feed, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) if point.feed else None
-        source = feeder.stdout if feeder else subprocess.DEVNULL
-        child = subprocess.Popen([*point.command, "--stats", stats], stdin=source)
-        if feeder:
-            feeder.stdout.close()
-        watchdog = threading.Timer(self.options.limit, child.kill)
-        watchdog.start()
-        sampler = Sampler(child.pid)
-        sampler.watch(child)
-        watchdog.cancel()
-        if feeder and feeder.wait() != 0:
-            raise Failure(f"what feeds it ended with {feeder.returncode}: {' '.join(map(str, point.feed))}")
-        if child.returncode != 0:
-            raise Failure(f"ended with {child.returncode}: {' '.join(map(str, point.command))}")
+        found = watched([*point.command, "--stats", stats], point.feed, self.options.limit)
         account = json.loads(stats.read_text())
         records = account["records"]
         failed = records["skipped"] + records["dead_lettered"]
@@ -214,8 +199,7 @@ class Bench:
             raise Failure(f"{point.series}, {point.label}: {records['read']:,} records read and {failed:,} failed, in "
                           f"place of {point.records:,} and {point.failed:,}")
         processed = sum(worker["input_bytes"] for worker in account["workers"])
-        return {"peak": sampler.peak, **sampler.parts, "sum_of_peaks": sampler.sum_of_peaks(),
-                "processes": sampler.at_once, "samples": sampler.samples, "bytes": processed}
+        return found | {"bytes": processed}
 
     def host(self, *arguments, plugins=("filter",), workers=2):
         """The command that runs plugins, by name or file, with its output going nowhere."""
@@ -437,7 +421,7 @@ next record, so that room for that is made in the same call.""",
 Straight lines, of very different slopes. A rejection is an answer like any other, with a text. A letter is the \
 record read once more and written by a call of its own. A trap costs two instances, because the record is run \
 again, alone in a fresh one, and what stands behind it needs another; each time a message goes to the worker and \
-back, and 256 KiB of the file are read anew.""",
+back, and 16 KiB of the file are read anew.""",
 }
 
 

@@ -14,12 +14,9 @@ import argparse
 import statistics
 import subprocess
 import sys
-import threading
-import time
-from pathlib import Path
 
 from suite import figures, inputs, machine
-from suite.footprint import MIB, Sampler
+from suite.footprint import MIB, watched
 from suite.programs import ROOT, Failure, add_places, names_of, path, places
 
 # Name, and number of events that have about that size: one has 627 bytes on average.
@@ -44,10 +41,10 @@ def main():
             source = Source(options, bin_dir, size, way)
             try:
                 for number in range(1, options.rounds + 1):
-                    figures = measure(options, bin_dir, source)
-                    runs.append({"size": size, "way": way, "round": number} | figures)
-                    print(f"{size}, {way}, round {number}: {figures['peak'] / MIB:.1f} MiB, "
-                          f"{figures['samples']} samples in {figures['wall']} s", file=sys.stderr)
+                    found = measure(options, bin_dir, source)
+                    runs.append({"size": size, "way": way, "round": number} | found)
+                    print(f"{size}, {way}, round {number}: {found['peak'] / MIB:.1f} MiB, "
+                          f"{found['samples']} samples in {found['wall']} s", file=sys.stderr)
             finally:
                 source.remove()
     trial = {"facts": facts, "runs": runs}
@@ -96,43 +93,17 @@ class Source:
             with self.file.open("wb") as sink:
                 subprocess.run(self.generator, stdout=sink, check=True)
 
-    def start(self):
-        """The arguments that name it, the standard input for it, and the process that fills that."""
-        if self.file:
-            return [self.file], subprocess.DEVNULL, None
-        process = subprocess.Popen(self.generator, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        return ["--from", "ndjson", "-"], process.stdout, process
-
     def remove(self):
         if self.file:
             self.file.unlink(missing_ok=True)
 
 
 def measure(options, bin_dir, source):
-    """One run. All figures in bytes but for the counts and the seconds."""
-    arguments, stdin, generator = source.start()
-    command = [bin_dir / "host", "--plugin", options.plugin, "--workers", str(options.workers),
+    """One run; see footprint.watched."""
+    arguments = [source.file] if source.file else ["--from", "ndjson", "-"]
+    command = [bin_dir / "host", "--quiet", "--plugin", options.plugin, "--workers", str(options.workers),
                *options.arguments, *arguments, "-o", "/dev/null"]
-    began = time.monotonic()
-    child = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if generator:
-        stdin.close()
-    watchdog = threading.Timer(options.limit, child.kill)
-    watchdog.start()
-    sampler = Sampler(child.pid)
-    sampler.watch(child)
-    wall = time.monotonic() - began
-    watchdog.cancel()
-    words = child.stderr.read().decode(errors="replace")
-    if generator and generator.wait() != 0:
-        raise Failure(f"the generator ended with {generator.returncode}")
-    if child.returncode != 0:
-        raise Failure(f"host ended with {child.returncode}: {words}")
-    if not sampler.peak:
-        raise Failure("no sample could be taken; smaps_rollup needs Linux 4.14 or later")
-    return {"peak": sampler.peak, **sampler.parts, "processes": sampler.at_once,
-            "sum_of_peaks": sampler.sum_of_peaks(), "supervisor_peak": sampler.highest[child.pid],
-            "samples": sampler.samples, "wall": round(wall, 2)}
+    return watched(command, None if source.file else source.generator, options.limit)
 
 
 def kinds(trial):

@@ -21,7 +21,7 @@ import sys
 import time
 
 from suite import figures, inputs, machine, timing
-from suite.footprint import MIB, Sampler
+from suite.footprint import MIB, watched
 from suite.programs import Failure, add_places, places, plugin, positive
 
 WORKERS = 2
@@ -127,17 +127,8 @@ def measure_reduce(options, host, data, by):
                "--param", f"by={by}"]
     state = options.dir / "state"
     run([[*command, "--partial-state", "-o", state, data]])
-    seen = []
-    for _ in range(3):
-        began = time.monotonic()
-        child = subprocess.Popen([*command, "-o", "/dev/null", data])
-        sampler = Sampler(child.pid)
-        sampler.watch(child)
-        if child.returncode != 0:
-            raise Failure(f"counting by {by} failed")
-        seen.append({"peak": sampler.peak, **sampler.parts, "samples": sampler.samples,
-                     "wall": round(time.monotonic() - began, 2), "state": state.stat().st_size})
-    return seen
+    size = state.stat().st_size
+    return [watched([*command, "-o", "/dev/null", data]) | {"state": size} for _ in range(3)]
 
 
 def tables(trial):

@@ -18,7 +18,6 @@ import os
 import shutil
 import statistics
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from suite import figures, inputs, machine, peers, timing
@@ -243,7 +242,7 @@ class Bench:
         output, first = self.output(peer), self.first[peer.name]
         filecmp.clear_cache()
         if not filecmp.cmp(output, first, shallow=False):
-            if self.job.ordered or (fault := difference(output, first, False)):
+            if self.job.ordered or difference(output, first, False):
                 raise Failure(f"{self.case.name}: {peer.name} wrote something else than before: see {output}")
         output.unlink()
 

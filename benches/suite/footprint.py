@@ -11,14 +11,44 @@ is not counted; buffers of pipes and sockets inside the kernel (about 1 MiB for 
 """
 
 import os
+import subprocess
+import threading
 import time
 from pathlib import Path
+
+from .programs import Failure
 
 MIB = 2**20
 
 # Seconds between two looks. Looking takes time: without a pause it takes a core, and what is looked at
 # waits for its turn with more in hand than it would have.
 PAUSE = 0.005
+
+
+def watched(command, feed=None, limit=3600):
+    """One run with its memory watched: bytes, but for counts and the seconds. With `feed`, that
+    command's output is its input, by a pipe."""
+    began = time.monotonic()
+    feeder = subprocess.Popen(feed, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) if feed else None
+    source = feeder.stdout if feeder else subprocess.DEVNULL
+    child = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL)
+    if feeder:
+        feeder.stdout.close()
+    watchdog = threading.Timer(limit, child.kill)
+    watchdog.start()
+    sampler = Sampler(child.pid)
+    sampler.watch(child)
+    wall = time.monotonic() - began
+    watchdog.cancel()
+    if feeder and feeder.wait() != 0:
+        raise Failure(f"what feeds it ended with {feeder.returncode}: {' '.join(map(str, feed))}")
+    if child.returncode != 0:
+        raise Failure(f"ended with {child.returncode}: {' '.join(map(str, command))}")
+    if not sampler.peak:
+        raise Failure("no sample could be taken; smaps_rollup needs Linux 4.14 or later")
+    return {"peak": sampler.peak, **sampler.parts, "processes": sampler.at_once,
+            "sum_of_peaks": sampler.sum_of_peaks(), "supervisor_peak": sampler.highest[child.pid],
+            "samples": sampler.samples, "wall": round(wall, 2)}
 
 
 class Sampler:
