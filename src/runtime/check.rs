@@ -9,6 +9,7 @@ use wit_parser::WorldItem;
 use super::core_module::{self, INITIALIZE, MEMORY, REALLOC};
 use super::operation::{CALLS, Call, Function};
 use super::wasi::preview1;
+use super::wrapped::{self, Wrapped};
 use super::{component_imports, core_imports, imports};
 use crate::protocol::{Abi, Operation};
 
@@ -31,6 +32,11 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String>
     };
     let cannot = |error: wasmtime::Error| format!("it cannot be compiled: {error:#}");
     if wasmparser::Parser::is_component(&binary) {
+        if let Some(wrapped) = wrapped::find(&binary)
+            && let Some(checked) = compile_wrapped(engine, &wrapped)
+        {
+            return Ok(checked);
+        }
         let component = Component::from_binary(engine, &binary).map_err(broken)?;
         let operation = check_component(engine, &component)?;
         let artifact = component.serialize().map_err(cannot)?;
@@ -43,6 +49,18 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String>
         let artifact = core_module::compile(engine, &module, call).map_err(cannot)?;
         Ok(Checked { abi: Abi::Core, operation: call.operation, artifact })
     }
+}
+
+/// Checks a component and compiles the module that it wraps; nothing if either is not as it
+/// should be.
+fn compile_wrapped(engine: &Engine, wrapped: &Wrapped<'_>) -> Option<Checked> {
+    let component = Component::from_binary(engine, &wrapped.hollow).ok()?;
+    let operation = check_component(engine, &component).ok()?;
+    let module = Module::from_binary(engine, wrapped.module).ok()?;
+    check_imports(&module).ok()?;
+    let call = check_exports(&module).ok()?;
+    let artifact = core_module::compile(engine, &module, call).ok()?;
+    (call.operation == operation).then_some(Checked { abi: Abi::Core, operation, artifact })
 }
 
 /// The binary form of a plugin given as binary or text.

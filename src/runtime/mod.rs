@@ -14,6 +14,7 @@ mod imports;
 mod made;
 mod operation;
 mod wasi;
+mod wrapped;
 
 use std::hash::{Hash as _, Hasher};
 use std::sync::Arc;

@@ -10,6 +10,14 @@ impl Account {
     /// Finds the account in what the program said. It has to add up.
     #[track_caller]
     pub fn of(stderr: &str) -> Account {
+        let account = Account::of_any(stderr);
+        assert!(account.count("record written") >= account.count("kept"), "{stderr}");
+        account
+    }
+
+    /// The same where fewer records may be written than were used.
+    #[track_caller]
+    pub fn of_any(stderr: &str) -> Account {
         let lines: Vec<&str> =
             stderr.lines().filter_map(|line| line.strip_prefix("host: ")).collect();
         let lines: Vec<&str> = lines.into_iter().filter(|line| line.contains(" read: ")).collect();
@@ -18,7 +26,6 @@ impl Account {
         let becoming = ["kept", "dropped", "skipped", "dead-lettered", "failed"];
         let sum: u64 = becoming.iter().map(|what| account.count(what)).sum();
         assert_eq!(account.count("record read"), sum, "it does not add up: {line}");
-        assert!(account.count("record written") >= account.count("kept"), "{line}");
         let set_aside = account.count("skipped") + account.count("dead-lettered");
         if set_aside > 0 {
             let kinds: u64 = KINDS.iter().map(|kind| account.count(kind)).sum();

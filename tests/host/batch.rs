@@ -130,18 +130,20 @@ fn an_answer_for_each_record_is_wanted() {
 fn a_batch_can_be_a_component() {
     let module = wat::batch();
     let module = module.strip_prefix("(module").unwrap();
-    let component = format!(
-        r#"(component
+    let lines = lines(1000, &[(0, "!"), (13, "-"), (500, "?")]);
+    for more in ["", wat::MORE] {
+        let component = format!(
+            r#"(component {more}
 (core module $m {module}
 (core instance $i (instantiate $m))
 (func (export "process") (param "records" (list string))
   (result (list (result (list string) (error string))))
   (canon lift (core func $i "process") (memory $i "memory")
     (realloc (func $i "cabi_realloc")) (post-return (func $i "cabi_post_process")))))"#
-    );
-    let lines = lines(1000, &[(0, "!"), (13, "-"), (500, "?")]);
-    let scene = Scene::new();
-    scene.file("data.ndjson", text(&lines));
-    let ran = scene.host(&component).args("data.ndjson --on-error skip").run();
-    ran.exits(4).writes(twice(&lines)).account().holds(&[("kept", 997), ("dropped", 1)]);
+        );
+        let scene = Scene::new();
+        scene.file("data.ndjson", text(&lines));
+        let ran = scene.host(&component).args("data.ndjson --on-error skip").run();
+        ran.exits(4).writes(twice(&lines)).account().holds(&[("kept", 997), ("dropped", 1)]);
+    }
 }

@@ -37,7 +37,7 @@ fn calls_take_as_much_of_the_stack_as_they_may() {
 /// A filter that consists of so many core instances.
 fn parts(number: usize) -> String {
     let part = "(core instance (instantiate $part))";
-    let filter = wat::component(&wat::keeps_all(), "keep", "bool");
+    let filter = wat::wrapping(&wat::keeps_all(), "keep", "bool");
     let parts = format!("(core module $part){}", part.repeat(number - 1));
     filter.replacen("(component", &format!("(component {parts}"), 1)
 }

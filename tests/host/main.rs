@@ -50,3 +50,4 @@ mod tables;
 mod trying_out;
 mod wasi;
 mod wat;
+mod wrapped;

@@ -144,12 +144,14 @@ fn components_do_the_same() {
     ] {
         let arguments = "--from ndjson --on-error skip --workers 2 --range-size 300";
         let wanted = over(&module, arguments, &text);
-        let ran = over(&wat::component(&module, export, ok), arguments, &text);
-        ran.exits(wanted.code).writes(&wanted.stdout);
         let counts = |ran: &Ran| {
             ["kept", "dropped", "rejected", "output"].map(|what| ran.account().count(what))
         };
-        assert_eq!(counts(&ran), counts(&wanted));
+        for component in [wat::component, wat::wrapping] {
+            let ran = over(&component(&module, export, ok), arguments, &text);
+            ran.exits(wanted.code).writes(&wanted.stdout);
+            assert_eq!(counts(&ran), counts(&wanted));
+        }
     }
 }
 

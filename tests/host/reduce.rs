@@ -262,8 +262,9 @@ fn what_is_no_state_is_not_merged() {
 fn a_reduce_can_be_a_component() {
     let module = wat::reduce();
     let module = module.strip_prefix("(module").unwrap();
-    let component = format!(
-        r#"(component
+    for more in ["", wat::MORE] {
+        let component = format!(
+            r#"(component {more}
 (core module $m {module}
 (core instance $i (instantiate $m))
 (func (export "add") (param "record" string) (result (result (error string)))
@@ -279,13 +280,14 @@ fn a_reduce_can_be_a_component() {
   (result (result (list string) (error string)))
   (canon lift (core func $i "finish") (memory $i "memory")
     (realloc (func $i "cabi_realloc")) (post-return (func $i "cabi_post_finish")))))"#
-    );
-    let scene = Scene::new();
-    let text = numbers(3000);
-    scene.file("data.ndjson", text.replace("00007\n", "00007\n0?\n0!\n"));
-    let host = scene.host(&component).args("data.ndjson --on-error skip --range-size 1000");
-    let ran = host.run();
-    ran.exits(4).writes(&text).account().holds(&[("kept", 3000), ("rejected", 1), ("trap", 1)]);
+        );
+        let scene = Scene::new();
+        let text = numbers(3000);
+        scene.file("data.ndjson", text.replace("00007\n", "00007\n0?\n0!\n"));
+        let host = scene.host(&component).args("data.ndjson --on-error skip --range-size 1000");
+        let ran = host.run();
+        ran.exits(4).writes(&text).account().holds(&[("kept", 3000), ("rejected", 1), ("trap", 1)]);
+    }
 }
 
 #[test]

@@ -291,6 +291,12 @@ impl Ran {
     pub fn account(&self) -> Account {
         Account::of(&self.stderr)
     }
+
+    /// The same where fewer records may be written than were used: of a reduce or a command.
+    #[track_caller]
+    pub fn account_of_any(&self) -> Account {
+        Account::of_any(&self.stderr)
+    }
 }
 
 /// Asserts that two outputs are the same, and shows no more of them than is needed.

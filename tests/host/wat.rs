@@ -142,8 +142,16 @@ fn flat_map_at(list: u32, times: u32, longer_than: u32, body: &str) -> String {
     )
 }
 
-/// A component around a module that imports nothing: its export has this type.
+/// With this a component is more than the wrapping of one module, and is run as a component.
+pub const MORE: &str = "(core module $more)(core instance (instantiate $more))";
+
+/// A component around a module that imports nothing, and more: its export has this type.
 pub fn component(module: &str, export: &str, ok: &str) -> String {
+    wrapping(module, export, ok).replacen("(component", &format!("(component {MORE}"), 1)
+}
+
+/// A component that does nothing but wrap a module.
+pub fn wrapping(module: &str, export: &str, ok: &str) -> String {
     let module = module.strip_prefix("(module").unwrap();
     format!(
         r#"(component
