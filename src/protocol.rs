@@ -127,6 +127,8 @@ pub(crate) enum Operation {
     Batch,
     /// Folds all into one.
     Reduce,
+    /// Runs over them as a program does that reads lines and prints lines.
+    Command,
 }
 
 /// What a worker has to know about the plugins and the output. Too long for a request, so
@@ -136,6 +138,8 @@ pub(crate) struct Setups {
     pub plugins: Vec<Setup>,
     /// Names of the side data, in the order of its files.
     pub data: Vec<String>,
+    /// What a command finds on its command line, its own name first.
+    pub arguments: Vec<String>,
     /// Names of the output's columns, where the user has named some.
     pub columns: Option<Vec<String>>,
 }

@@ -28,6 +28,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "What")]
     pub params: Option<PathBuf>,
 
+    /// A word on the command line of the command that the last plugin is; may be given
+    /// several times (--arg -r --arg .type). A command finds its parameters in its environment
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true, help_heading = "What")]
+    pub arg: Vec<String>,
+
     /// A file that the plugins may read by this name, and nothing else
     #[arg(long, value_name = "NAME=FILE", help_heading = "What")]
     pub data: Vec<SideFile>,

@@ -130,7 +130,8 @@ fn plugins(arguments: &Arguments) -> Result<JobBuilder, Error> {
         }
         builder = Some(with);
     }
-    builder.ok_or_else(|| Error::Usage("there is no plugin (--plugin)".into()))
+    let builder = builder.ok_or_else(|| Error::Usage("there is no plugin (--plugin)".into()))?;
+    Ok(arguments.arg.iter().fold(builder, JobBuilder::argument))
 }
 
 /// Reads `--params`: a text is taken as it is, any other value as its JSON.

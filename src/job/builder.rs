@@ -34,6 +34,12 @@ impl JobBuilder {
         self
     }
 
+    /// Adds a word to the command line of the command that the last plugin is.
+    pub fn argument(mut self, word: impl Into<String>) -> Self {
+        self.job.arguments.push(word.into());
+        self
+    }
+
     /// Hands a file to all plugins, which may read it by this name.
     pub fn data(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.job.data.insert(name.into(), path.into());

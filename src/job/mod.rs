@@ -303,6 +303,8 @@ const WINDOW: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Job {
     pub(crate) plugins: Vec<Plugin>,
+    /// What a command finds on its command line, behind its name.
+    pub(crate) arguments: Vec<String>,
     /// Side data: names and files.
     pub(crate) data: BTreeMap<String, PathBuf>,
     pub(crate) isolation: Isolation,
@@ -344,6 +346,7 @@ impl Job {
         JobBuilder {
             job: Job {
                 plugins: vec![Plugin::new(plugin.into())],
+                arguments: Vec::new(),
                 data: BTreeMap::new(),
                 isolation: Isolation::Worker,
                 inputs: Vec::new(),

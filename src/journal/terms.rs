@@ -308,6 +308,8 @@ fn options(job: &Job) -> BTreeMap<String, String> {
     option("--columns", columns);
     let given = |given: bool| if given { "given" } else { "not given" }.to_owned();
     option("--no-header", given(job.first_row == FirstRow::Record));
+    // They may be secret.
+    option("--arg", short_hash(format!("{:?}", job.arguments).as_bytes()));
     option("--partial-state", given(job.wanted == Wanted::State));
     options
 }

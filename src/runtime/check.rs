@@ -182,7 +182,12 @@ fn check_exports(module: &Module) -> Result<&'static Call, String> {
     let call = find_operation(module.exports().map(|export| export.name()))?;
     for function in call.functions {
         let params = function.core_params();
-        if has(function.export, &i32s(params, 1)) != Some(true) {
+        if has(function.export, &i32s(params, function.core_results())) != Some(true) {
+            if call.operation == Operation::Command {
+                return Err("it exports `_start`, which of a command is a function that takes \
+                            nothing and gives nothing"
+                    .into());
+            }
             let words = vec!["i32 address, i32 length"; params / 2].join(", ");
             return Err(format!(
                 "it exports `{}` with another signature than `{}` has in a core module: \
@@ -197,6 +202,9 @@ fn check_exports(module: &Module) -> Result<&'static Call, String> {
     match module.get_export(MEMORY) {
         Some(ExternType::Memory(memory)) if !memory.is_64() && !memory.is_shared() => {}
         _ => return Err(format!("it exports no 32-bit memory named `{MEMORY}`")),
+    }
+    if call.operation == Operation::Command {
+        return Ok(call);
     }
     if has(REALLOC, &i32s(4, 1)) != Some(true) {
         return Err(format!(
@@ -216,10 +224,11 @@ const NAMED: usize = 20;
 fn missing_operation(exports: &[&str]) -> String {
     let named: Vec<String> = exports.iter().take(NAMED).map(|name| format!("`{name}`")).collect();
     let exports = if named.is_empty() { "nothing".to_owned() } else { named.join(", ") };
-    let [filter, map, flat_map, batch, reduce] = CALLS.map(|call| call.first().wit);
+    let [filter, map, flat_map, batch, reduce, command] = CALLS.map(|call| call.first().wit);
     format!(
         "it exports no operation: a filter exports `{filter}`, a map `{map}`, a flat-map \
-         `{flat_map}`, a batch `{batch}`, a reduce `{reduce}` and more; this one exports {exports}"
+         `{flat_map}`, a batch `{batch}`, a reduce `{reduce}` and more, a command of WASI \
+         `{command}`; this one exports {exports}"
     )
 }
 

@@ -101,7 +101,9 @@ impl ComponentInstance {
                 Ok(()) => Verdict::Folded,
                 Err(why) => Verdict::Reject(why),
             },
-            Operation::Batch => return Err(Error::msg("a batch is not asked one by one")),
+            Operation::Batch | Operation::Command => {
+                return Err(Error::msg("it is not asked one by one"));
+            }
         })
     }
 

@@ -40,7 +40,7 @@ pub(crate) struct Plugin {
     terms: Terms,
 }
 
-/// Compiles a module for [`Plugin::load`]: its length, itself, and its driver.
+/// Compiles a module for [`load`]: its length, itself, and its driver.
 pub(super) fn compile(engine: &Engine, module: &Module, call: &Call) -> Result<Vec<u8>> {
     let plugin = module.serialize()?;
     let mut artifact = (plugin.len() as u64).to_le_bytes().to_vec();
@@ -57,19 +57,25 @@ fn parts(artifact: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)
 }
 
+/// Loads what [`compile`] has made: the module, and its driver if it has one.
+#[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
+pub(super) fn load(engine: &Engine, artifact: &[u8]) -> Result<(Module, Option<Module>)> {
+    // SAFETY: the artifact was made by our compile worker with this very engine
+    // configuration. If the compile worker was broken into it is hostile: then it
+    // is loaded in a locked worker process, which is taken to be hostile anyway,
+    // and nowhere else.
+    let load = |code: &[u8]| unsafe { Module::deserialize(engine, code) };
+    let (plugin, driver) = parts(artifact).ok_or_else(|| Error::msg("it is cut off"))?;
+    let module = load(plugin)?;
+    let driver = if driver.is_empty() { None } else { Some(load(driver)?) };
+    // Made now, because it takes a memory file, which a locked worker cannot make.
+    module.initialize_copy_on_write_image()?;
+    Ok((module, driver))
+}
+
 impl Plugin {
-    #[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
     pub(super) fn load(engine: &Engine, artifact: &[u8], terms: Terms) -> Result<Plugin> {
-        // SAFETY: the artifact was made by our compile worker with this very engine
-        // configuration. If the compile worker was broken into it is hostile: then it
-        // is loaded in a locked worker process, which is taken to be hostile anyway,
-        // and nowhere else.
-        let load = |code: &[u8]| unsafe { Module::deserialize(engine, code) };
-        let (plugin, driver) = parts(artifact).ok_or_else(|| Error::msg("it is cut off"))?;
-        let module = load(plugin)?;
-        let driver = if driver.is_empty() { None } else { Some(load(driver)?) };
-        // Made now, because it takes a memory file, which a locked worker cannot make.
-        module.initialize_copy_on_write_image()?;
+        let (module, driver) = load(engine, artifact)?;
         let prepared = core_imports::linker(engine, &module)?.instantiate_pre(&module)?;
         let uses_wasi = core_imports::uses_wasi(&module);
         let own_instances = u64::from(driver.is_some());
@@ -255,7 +261,7 @@ impl CoreInstance {
     fn ask(&mut self, record: &str, next: usize, made: &mut Made) -> Result<Verdict> {
         let CoreInstance { store, exports, room, operation, .. } = self;
         let RecordExport::One(driver) = &exports.records else {
-            return Err(Error::msg("a batch is not asked one by one"));
+            return Err(Error::msg("it is not asked one by one"));
         };
         refuel(store)?;
         let at = exports.give_in(store, record.as_bytes(), 1, std::mem::take(room))?;
@@ -377,7 +383,9 @@ impl<'a> Answered<'a> {
                     Verdict::Replace
                 }
                 Operation::Reduce => Verdict::Folded,
-                Operation::Batch => return Err(Error::msg("a batch is not asked one by one")),
+                Operation::Batch | Operation::Command => {
+                    return Err(Error::msg("it is not asked one by one"));
+                }
             })
         })?;
         Ok(answer.unwrap_or_else(Verdict::Reject))

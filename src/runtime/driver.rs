@@ -28,7 +28,9 @@ fn text(call: &Call, has_post: bool) -> String {
         Operation::FlatMap => {
             ("(i32.eqz (i32.load offset=8 (local.get $result)))", "(i32.const 0)")
         }
-        Operation::Reduce | Operation::Batch => ("(i32.const 1)", "(i32.const 0)"),
+        Operation::Reduce | Operation::Batch | Operation::Command => {
+            ("(i32.const 1)", "(i32.const 0)")
+        }
     };
     let (post, clean_up) = match has_post {
         true => {
@@ -84,7 +86,7 @@ fn text(call: &Call, has_post: bool) -> String {
 
 /// Compiles the driver of a plugin with this operation; nothing if it needs none.
 pub(super) fn compile(engine: &Engine, plugin: &Module, call: &Call) -> Result<Option<Module>> {
-    if call.operation == Operation::Batch {
+    if matches!(call.operation, Operation::Batch | Operation::Command) {
         return Ok(None);
     }
     let has_post = plugin.get_export(call.first().post).is_some();

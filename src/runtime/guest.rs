@@ -5,8 +5,9 @@ use std::sync::Arc;
 use wasmtime::{ResourceLimiter, Store};
 
 use super::Terms;
+use super::TooMuch;
 use super::imports::{Data, Params};
-use super::wasi::{Stream, World};
+use super::wasi::{Stream, Terminal, World};
 use crate::protocol::{Level, MAX_TEXT, cut_text};
 
 /// Bytes that one element of a table counts for.
@@ -67,18 +68,32 @@ impl Guest {
         &self.world
     }
 
+    /// What a command finds besides: none before and after its run.
+    pub(super) fn terminal(&mut self) -> &mut Option<Terminal> {
+        self.world.terminal_mut()
+    }
+
     pub(super) fn world_mut(&mut self) -> &mut World {
         &mut self.world
     }
 
     /// Logs the lines that are ended by what the plugin prints. What is left waits for more.
-    pub(super) fn print(&mut self, stream: Stream, text: &[u8]) {
+    /// What a command prints to standard output is kept, up to its limit.
+    pub(super) fn print(&mut self, stream: Stream, text: &[u8]) -> Result<(), TooMuch> {
+        if let (Stream::Out, Some(terminal)) = (stream, self.world.terminal_mut()) {
+            if terminal.limit - terminal.printed.len() < text.len() {
+                return Err(TooMuch);
+            }
+            terminal.printed.extend_from_slice(text);
+            return Ok(());
+        }
         self.logged = true;
         for part in text.split_inclusive(|&byte| byte == b'\n') {
             if let Some(line) = self.world.print(stream, part, MAX_TEXT) {
                 self.log_line(stream, &line);
             }
         }
+        Ok(())
     }
 
     fn log_line(&mut self, stream: Stream, line: &[u8]) {

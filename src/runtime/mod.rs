@@ -4,6 +4,7 @@
 
 mod backtrace;
 mod check;
+mod command;
 mod component;
 mod component_imports;
 mod core_imports;
@@ -28,6 +29,7 @@ use backtrace::backtrace;
 #[cfg(any(test, fuzzing))]
 pub(crate) use check::fuzz as fuzz_plugins;
 pub(crate) use check::{Checked, compile};
+pub(crate) use command::{Command, Process};
 pub(crate) use guest::Guest;
 use imports::Params;
 pub(crate) use imports::{Bytes, Data};
@@ -114,6 +116,12 @@ struct Terms {
 
 /// A compiled plugin, loaded and ready to be instantiated.
 pub(crate) enum Loaded {
+    Records(RecordPlugin),
+    Command(Command),
+}
+
+/// One that is asked about records.
+pub(crate) enum RecordPlugin {
     Core(core_module::Plugin),
     Component(component::Plugin),
 }
@@ -122,13 +130,14 @@ impl Loaded {
     /// Loads what [`compile`] made.
     ///
     /// `plugins` is how many there are in the chain: they share what a record may log.
-    /// `artifact` is native code: whoever calls this runs it.
+    /// `arguments` are for a command. `artifact` is native code: whoever calls this runs it.
     pub fn load(
         engine: &Engine,
         setup: &Setup,
         start: &Start,
         plugins: usize,
         data: &Data,
+        arguments: &[String],
         artifact: &[u8],
     ) -> wasmtime::Result<Loaded> {
         let terms = Terms {
@@ -143,26 +152,34 @@ impl Loaded {
             params: Arc::new(setup.params.clone()),
             data: data.clone(),
         };
-        Ok(match setup.abi {
-            Abi::Core => Loaded::Core(core_module::Plugin::load(engine, artifact, terms)?),
-            Abi::Component => Loaded::Component(component::Plugin::load(engine, artifact, terms)?),
-        })
+        if setup.operation == Operation::Command {
+            return Command::load(engine, artifact, arguments, terms).map(Loaded::Command);
+        }
+        Ok(Loaded::Records(match setup.abi {
+            Abi::Core => RecordPlugin::Core(core_module::Plugin::load(engine, artifact, terms)?),
+            Abi::Component => {
+                RecordPlugin::Component(component::Plugin::load(engine, artifact, terms)?)
+            }
+        }))
     }
 
     /// Whether it sees time, randomness and the rest of the world through WASI: then it has to
     /// be told where each record begins ([`Guest::begin_record`]).
     pub fn uses_wasi(&self) -> bool {
         match self {
-            Loaded::Core(plugin) => plugin.uses_wasi,
-            Loaded::Component(_) => false,
+            Loaded::Records(RecordPlugin::Core(plugin)) => plugin.uses_wasi,
+            Loaded::Records(RecordPlugin::Component(_)) => false,
+            Loaded::Command(_) => true,
         }
     }
+}
 
+impl RecordPlugin {
     /// Makes a fresh instance; the plugin's start function runs.
     pub fn instantiate(&self) -> Result<Box<dyn Instance>, Trapped> {
         Ok(match self {
-            Loaded::Core(plugin) => Box::new(plugin.instantiate()?),
-            Loaded::Component(plugin) => Box::new(plugin.instantiate()?),
+            RecordPlugin::Core(plugin) => Box::new(plugin.instantiate()?),
+            RecordPlugin::Component(plugin) => Box::new(plugin.instantiate()?),
         })
     }
 }

@@ -42,6 +42,8 @@ pub(super) enum Results {
     Converted,
     /// What plugins have made of it.
     Made,
+    /// What a command has printed, however many records it was given.
+    Printed,
     /// One line for each record that has not failed, whatever came of it.
     Outcomes,
     /// A state.
@@ -193,6 +195,7 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
         }
         // One comes out at least of each that was used, and none has no bytes.
         Results::Made => done.output_records >= done.used && rules.has_room_for_all(done),
+        Results::Printed => rules.has_room_for_all(done),
         Results::State => {
             let state = done.output_bytes.checked_add(done.left);
             done.output_records == 0 && state.is_some_and(|state| state <= rules.max_state)
@@ -204,6 +207,7 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
         Results::Same | Results::Converted | Results::Made => {
             (done.used == 0) || done.output_bytes > 0
         }
+        Results::Printed => (done.output_records == 0) == (done.output_bytes == 0),
         Results::Outcomes => true,
     };
     let nothing = done.output_bytes == 0 && done.left == 0;
@@ -284,8 +288,14 @@ pub(crate) fn fuzz(data: &[u8]) {
         Framing::Rows(Delimiter::Comma),
         Framing::Rows(Delimiter::Tab),
     ];
-    let results =
-        [Results::Same, Results::Converted, Results::Made, Results::Outcomes, Results::State];
+    let results = [
+        Results::Same,
+        Results::Converted,
+        Results::Made,
+        Results::Outcomes,
+        Results::State,
+        Results::Printed,
+    ];
     let stops = [AfterFailure::Stop, AfterFailure::GoOn];
     let rules_of_job = Rules {
         framing: framings[usize::from(rules[0]) % framings.len()],

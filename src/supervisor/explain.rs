@@ -60,7 +60,7 @@ pub struct ExplainedPlugin {
     pub path: PathBuf,
     /// The size of the file in bytes.
     pub bytes: u64,
-    /// `filter`, `map`, `flat-map`, `batch` or `reduce`.
+    /// `filter`, `map`, `flat-map`, `batch`, `reduce` or `command`.
     pub operation: &'static str,
     /// What it is told.
     pub params: BTreeMap<String, String>,
@@ -145,6 +145,7 @@ fn explain_plugins(job: &Job, artifacts: &[Artifact]) -> Result<Vec<ExplainedPlu
                 Operation::FlatMap => "flat-map",
                 Operation::Batch => "batch",
                 Operation::Reduce => "reduce",
+                Operation::Command => "command",
             },
             params: plugin.params.clone(),
         })

@@ -48,7 +48,9 @@ impl Formats {
         let converts =
             job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to(*from)));
         let results = match results {
-            Results::Same | Results::Made if job.from == Some(From::DeadLetters) => {
+            Results::Same | Results::Made | Results::Printed
+                if job.from == Some(From::DeadLetters) =>
+            {
                 Results::Outcomes
             }
             Results::Same if converts => Results::Converted,

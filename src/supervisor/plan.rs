@@ -32,6 +32,9 @@ const WORKER_DATA: u64 = 512 << 20;
 /// States that a worker may hold at once: two slots, each with two that have come, one
 /// that was made of them, and one on its way between.
 pub(super) const STATES: u64 = 8;
+/// Copies of a range's records that a command costs: as they wait, as what the plugins before
+/// it make of them, as lines, and as its standard input.
+const RUNS: u64 = 4;
 
 /// How much longer a row and its header's names may be as JSON text, in which one byte may
 /// take six.
@@ -76,7 +79,9 @@ impl Plan {
             // What a filter keeps is no longer than it was.
             Results::Same => 0,
             Results::Outcomes => job.limits.max_output.max(record) * IN_LETTER + LETTER,
-            Results::Converted | Results::Made | Results::State => job.limits.max_output,
+            Results::Converted | Results::Made | Results::Printed | Results::State => {
+                job.limits.max_output
+            }
         };
         let max_state = job.limits.max_state;
         let cut_rules = CutRules {
@@ -100,6 +105,10 @@ impl Plan {
         let header = if formats.rows_come { record } else { 0 };
         let input = header + cut_rules.longest_range();
         let output = record.max(range_size).max(made) + CHUNK as u64;
+        let of_runs = match results {
+            Results::Printed => RUNS * cut_rules.longest_range() + output,
+            _ => 0,
+        };
         let plugins = artifacts.len() as u64;
         let own = match job.memory_budget {
             None => WORKER_DATA,
@@ -113,6 +122,7 @@ impl Plan {
                 + 2 * record
                 + header * ROW_AS_JSON
                 + if results == Results::State { STATES * max_state } else { 0 }
+                + of_runs
                 + own,
             results,
             // A record has its terminator besides, and may be quoted.
@@ -126,6 +136,7 @@ pub(super) fn results(artifacts: &[Artifact]) -> Results {
     let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
     match artifacts.last() {
         Some(last) if last.operation == Operation::Reduce => Results::State,
+        Some(last) if last.operation == Operation::Command => Results::Printed,
         _ if artifacts.iter().all(is(Operation::Filter)) => Results::Same,
         _ => Results::Made,
     }
@@ -137,8 +148,28 @@ pub(super) fn results(artifacts: &[Artifact]) -> Results {
 /// [`Error::Usage`] with the plugin that cannot stand where it stands.
 pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), Error> {
     let last = artifacts.len() - 1;
-    let reduce = artifacts.iter().position(|artifact| artifact.operation == Operation::Reduce);
+    let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
+    let reduce = artifacts.iter().position(is(Operation::Reduce));
+    let command = artifacts.iter().position(is(Operation::Command));
     let name = |place: usize| job.plugins[place].path.display();
+    match command {
+        Some(place) if place < last => {
+            return Err(Error::Usage(format!(
+                "the plugin {} is a command, which is given the records of a whole range: \
+                 nothing can follow it, and {} does",
+                name(place),
+                name(place + 1)
+            )));
+        }
+        None if !job.arguments.is_empty() => {
+            return Err(Error::Usage(format!(
+                "the plugin {} is no command: it has no command line that --arg could be on \
+                 (--param is what it can ask for)",
+                name(last)
+            )));
+        }
+        _ => {}
+    }
     match reduce {
         Some(place) if place < last => Err(Error::Usage(format!(
             "the plugin {} is a reduce, which makes one result of all records: nothing can \
@@ -163,6 +194,13 @@ pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), 
     }
 }
 
+/// The command line of a command: its name, and what the user wants to be there.
+fn arguments(job: &Job) -> Vec<String> {
+    let name = job.plugins.last().and_then(|plugin| plugin.path.file_stem());
+    let name = name.map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    std::iter::once(name).chain(job.arguments.iter().cloned()).collect()
+}
+
 /// What workers have to know about plugins and side data, in a sealed memory file.
 pub(super) struct SetupsFile {
     pub file: OwnedFd,
@@ -185,7 +223,8 @@ impl SetupsFile {
             })
             .collect();
         let columns = job.columns.as_ref().map(|columns| columns.names().to_vec());
-        let setups = Setups { plugins, data: data.names.clone(), columns };
+        let setups =
+            Setups { plugins, data: data.names.clone(), arguments: arguments(job), columns };
         let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
         let file = slots::handover("setups").map_err(system)?;
         let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));

@@ -16,7 +16,8 @@ use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
 use super::batch::{Batch, Waiting};
-use super::chain::{Chain, Out, Stopped};
+use super::chain::{Chain, Out, Outs, Stopped};
+use super::command::{Fed, Feed};
 use super::output::{NotWritten, Output, Seen};
 use super::rows::{Rows, Shown};
 use super::states::{self, Transit};
@@ -99,7 +100,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         }
     };
     batch.clear();
-    let gathers = process.mode == Mode::Through && chain.has_batch();
+    let gathers = process.mode == Mode::Through && chain.takes_many();
     let page = Output::new(output, process.framing, out, start.max_output);
     let mut attempt = Attempt {
         process,
@@ -210,7 +211,7 @@ impl Attempt<'_> {
             Ok(seen) => seen,
             Err(why) => return Ok(self.fail(FailureKind::Malformed, offset, length, &why)),
         };
-        if self.chain.has_batch() {
+        if self.chain.takes_many() {
             let mut batch = Batch::default();
             batch.push(offset, length, &seen);
             return self.flush(&mut batch);
@@ -258,8 +259,11 @@ impl Attempt<'_> {
                 });
             }
         }
-        let alone = self.process.batches == Batches::One || self.chain.isolates_records();
-        if alone || batch.is_full() { self.flush(batch) } else { Ok(None) }
+        let alone = self.process.batches == Batches::One
+            || self.chain.isolates_records()
+            || (self.chain.takes_ranges() && self.process.format == Format::DeadLetters);
+        let enough = alone || (!self.chain.takes_ranges() && batch.is_full());
+        if enough { self.flush(batch) } else { Ok(None) }
     }
 
     /// Processes the records that wait.
@@ -280,6 +284,7 @@ impl Attempt<'_> {
         fault::at_record("after-call", texts[0]);
         self.control.announce(Progress::Idle);
         let end = match outs {
+            Ok(outs) if self.chain.takes_ranges() => self.run_all(batch, &waiting, outs)?,
             Ok(outs) => {
                 let mut end = None;
                 for (record, outs) in waiting.iter().zip(outs) {
@@ -305,6 +310,95 @@ impl Attempt<'_> {
         Ok(end)
     }
 
+    /// Runs the command over what came out for records. One of them that has failed before it
+    /// has its turn in between.
+    fn run_all(
+        &mut self,
+        batch: &Batch,
+        waiting: &[Waiting],
+        outs: Vec<Outs>,
+    ) -> Result<Option<End>, Broken> {
+        let mut feed = Feed::default();
+        for (record, outs) in waiting.iter().zip(outs) {
+            let Err(stopped) = outs.and_then(|outs| feed.push(*record, batch, &outs)) else {
+                continue;
+            };
+            let end = self.run(batch, &feed, feed.all())?.or_else(|| {
+                self.has_to_end(0).or_else(|| {
+                    // What came before it stays.
+                    self.output.begin("");
+                    self.settle(record.offset, record.length, Err(stopped))
+                })
+            });
+            if end.is_some() {
+                return Ok(end);
+            }
+            feed = Feed::default();
+        }
+        self.run(batch, &feed, feed.all())
+    }
+
+    /// Runs the command over some records. If that fails it is run over each half of them,
+    /// until it is known at which record.
+    fn run(&mut self, batch: &Batch, feed: &Feed, part: &[Fed]) -> Result<Option<End>, Broken> {
+        let Some(first) = part.first() else { return Ok(None) };
+        if let Some(end) = self.has_to_end(0) {
+            return Ok(Some(end));
+        }
+        self.output.begin_many(part.len(), batch.seen(first.record).position);
+        let lines = feed.lines(part);
+        if !lines.is_empty() {
+            self.come_alive()?;
+            self.begin_record(first.record.offset);
+        }
+        match self.print(&first.record, lines) {
+            Ok(()) => {
+                let mut end = None;
+                for Fed { record, texts, .. } in part {
+                    end = self.settle(record.offset, record.length, Ok(*texts));
+                }
+                Ok(end)
+            }
+            Err(stopped) if part.len() == 1 => {
+                Ok(self.settle(first.record.offset, first.record.length, Err(stopped)))
+            }
+            Err(_) => {
+                self.output.take_back();
+                self.chain.forget_log();
+                let (left, right) = part.split_at(part.len() / 2);
+                match self.run(batch, feed, left)? {
+                    None => self.run(batch, feed, right),
+                    ended => Ok(ended),
+                }
+            }
+        }
+    }
+
+    /// Runs the command over lines, if there are any, and writes what it prints.
+    fn print(&mut self, first: &Waiting, lines: &[u8]) -> Result<(), Stopped> {
+        let mut printed = Vec::new();
+        if let (false, Some(command)) = (lines.is_empty(), self.chain.command()) {
+            self.control.announce(Progress::Record(first.offset));
+            let plugin = command.number;
+            let ran = command.run(lines.to_vec(), self.output.limit());
+            self.control.announce(Progress::Idle);
+            printed = ran.map_err(|trapped| Stopped::Trapped { plugin, trapped })?;
+        }
+        if printed.last() == Some(&b'\n') {
+            printed.pop();
+        } else if printed.is_empty() {
+            return self.output.end_record().map_err(Stopped::NotWritten);
+        }
+        for line in printed.split(|&byte| byte == b'\n') {
+            let line = simdutf8::basic::from_utf8(line).map_err(|_| {
+                NotWritten::NoRecord("the command printed a line that is not UTF-8 text")
+            });
+            let written = line.and_then(|line| self.output.write_made(line, first.format));
+            written.map_err(Stopped::NotWritten)?;
+        }
+        self.output.end_record().map_err(Stopped::NotWritten)
+    }
+
     fn one_by_one(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
         let mut one = Batch::default();
         for record in batch.records() {
@@ -319,7 +413,7 @@ impl Attempt<'_> {
     }
 
     /// Puts what came out for a record of a batch where it belongs.
-    fn deliver(&mut self, record: Waiting, batch: &Batch, outs: super::chain::Outs) -> Option<End> {
+    fn deliver(&mut self, record: Waiting, batch: &Batch, outs: Outs) -> Option<End> {
         let seen = batch.seen(record);
         self.output.begin(seen.position);
         let output = &mut self.output;

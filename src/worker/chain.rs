@@ -1,11 +1,12 @@
 //! The plugins of a job, one behind the other, in this worker: what one lets through or
-//! makes of a record goes on to the next, and at the end into the output or into the
-//! state of a reduce.
+//! makes of a record goes on to the next, and at the end into the output, into the state of
+//! a reduce, or to a command.
 
 use crate::job::Isolation;
 use crate::protocol::{Operation, Start};
-use crate::runtime::{Instance, Loaded, Made, Trapped, Verdict};
+use crate::runtime::{Guest, Instance, Loaded, Made, RecordPlugin, Trapped, Verdict};
 
+use super::command::Command;
 use super::fold::Fold;
 use super::output::NotWritten;
 use super::text::Text;
@@ -17,7 +18,7 @@ const SMALL: u64 = 4;
 struct Link {
     /// Its place among the job's plugins, from 0.
     number: u8,
-    plugin: Loaded,
+    plugin: RecordPlugin,
     /// It takes many records at once.
     is_batch: bool,
     /// None before the first record, and after a trap.
@@ -36,6 +37,8 @@ pub(super) struct Chain {
     uses_wasi: bool,
     /// The reduce at the end, if there is one.
     fold: Option<Fold>,
+    /// The command at the end, if there is one.
+    command: Option<Command>,
     isolation: Isolation,
     /// Bytes of memory that every instance may keep.
     small: usize,
@@ -68,7 +71,7 @@ pub(super) type Write<'a> = dyn FnMut(Out<&str>) -> Result<(), NotWritten> + 'a;
 pub(super) type Outs = Result<Vec<Out<String>>, Stopped>;
 
 impl Chain {
-    /// A reduce has to be the last.
+    /// A reduce or a command has to be the last.
     pub fn new(plugins: Vec<(Operation, Loaded)>, start: &Start) -> Chain {
         let Start { max_output, max_state, isolation, memory, .. } = *start;
         let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
@@ -78,16 +81,20 @@ impl Chain {
             has_batch: false,
             uses_wasi: plugins.iter().any(|(_, plugin)| plugin.uses_wasi()),
             fold: None,
+            command: None,
             isolation,
             small,
         };
         // A job has few: that was checked.
         for (number, (operation, plugin)) in (0..=u8::MAX).zip(plugins) {
-            match operation {
-                Operation::Reduce => {
+            match (operation, plugin) {
+                (_, Loaded::Command(plugin)) => {
+                    chain.command = Some(Command::new(number, plugin));
+                }
+                (Operation::Reduce, Loaded::Records(plugin)) => {
                     chain.fold = Some(Fold::new(number, plugin, max_state.max(max_output)));
                 }
-                _ => {
+                (_, Loaded::Records(plugin)) => {
                     let is_batch = operation == Operation::Batch;
                     chain.has_batch |= is_batch;
                     let made = Made::new(max_output);
@@ -101,8 +108,18 @@ impl Chain {
     }
 
     /// Whether a plugin takes many records at once.
-    pub fn has_batch(&self) -> bool {
-        self.has_batch
+    pub fn takes_many(&self) -> bool {
+        self.has_batch || self.command.is_some()
+    }
+
+    /// The command at the end.
+    pub fn command(&mut self) -> Option<&mut Command> {
+        self.command.as_mut()
+    }
+
+    /// Whether all records of a range are to come together.
+    pub fn takes_ranges(&self) -> bool {
+        self.command.is_some()
     }
 
     /// Whether a plugin sees the world through WASI, and has to be told of each record.
@@ -114,7 +131,7 @@ impl Chain {
     /// through together: the one at this offset of this input.
     #[inline(never)]
     pub fn begin_record(&mut self, position: (u32, u64)) {
-        self.instances().for_each(|instance| instance.guest().begin_record(position));
+        self.guests().for_each(|guest| guest.begin_record(position));
     }
 
     /// The reduce at the end.
@@ -138,7 +155,7 @@ impl Chain {
     /// `--isolate` wants it after a record, and of those whose memory, which never shrinks,
     /// has grown past its mark.
     pub fn end_record(&mut self, text: &mut Text<'_>) {
-        if self.fold.is_some() {
+        if self.fold.is_some() || self.command.is_some() {
             self.write_log(text);
         }
         let Chain { links, links_live, isolation, small, .. } = self;
@@ -162,6 +179,9 @@ impl Chain {
     /// Lets go of every instance, so that the next record meets fresh ones.
     pub fn forget(&mut self) {
         self.forget_links();
+        if let Some(command) = &mut self.command {
+            command.forget();
+        }
         if let Some(fold) = &mut self.fold {
             fold.forget();
         }
@@ -178,7 +198,9 @@ impl Chain {
 
     /// Whether every plugin has an instance.
     pub fn is_alive(&self) -> bool {
-        self.links_live && self.fold.as_ref().is_none_or(Fold::is_alive)
+        self.links_live
+            && self.fold.as_ref().is_none_or(Fold::is_alive)
+            && self.command.as_ref().is_none_or(Command::is_alive)
     }
 
     /// Makes the instances that are missing.
@@ -187,6 +209,7 @@ impl Chain {
             link.instance = Some(link.plugin.instantiate()?);
         }
         self.links_live = true;
+        self.command.as_mut().map_or(Ok(()), Command::come_alive)?;
         self.fold.as_mut().map_or(Ok(()), Fold::come_alive)
     }
 
@@ -251,24 +274,24 @@ impl Chain {
 
     /// Writes what the plugins have logged.
     pub fn write_log(&mut self, text: &mut Text<'_>) {
-        for instance in self.instances() {
-            if instance.guest().logged() {
-                text.write_log(instance.guest());
-            }
+        for guest in self.guests().filter(|guest| guest.logged()) {
+            text.write_log(guest);
         }
     }
 
     /// Forgets what the plugins have logged: they will see the record again, and say it
     /// again.
     pub fn forget_log(&mut self) {
-        for instance in self.instances() {
-            drop(instance.guest().take_log());
+        for guest in self.guests() {
+            drop(guest.take_log());
         }
     }
 
-    fn instances(&mut self) -> impl Iterator<Item = &mut Box<dyn Instance>> {
+    fn guests(&mut self) -> impl Iterator<Item = &mut Guest> {
         let links = self.links.iter_mut().filter_map(|link| link.instance.as_mut());
-        links.chain(self.fold.as_mut().and_then(Fold::instance))
+        let instances = links.chain(self.fold.as_mut().and_then(Fold::instance));
+        let command = self.command.as_mut().and_then(Command::guest);
+        instances.map(|instance| instance.guest()).chain(command)
     }
 }
 
@@ -276,6 +299,16 @@ fn text_of<'a>(out: &Out<&'a str>, record: &'a str) -> &'a str {
     match out {
         Out::Same => record,
         Out::Made(text) => text,
+    }
+}
+
+impl Out<String> {
+    /// What came out for a record.
+    pub fn text<'a>(&'a self, record: &'a str) -> &'a str {
+        match self {
+            Out::Same => record,
+            Out::Made(text) => text,
+        }
     }
 }
 

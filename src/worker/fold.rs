@@ -1,7 +1,7 @@
 //! The reduce at the end of a chain: records go into the state of its instance, and the
 //! state comes out.
 
-use crate::runtime::{Answer, Instance, Loaded, Made, State, Trapped, Verdict};
+use crate::runtime::{Answer, Instance, Made, RecordPlugin, State, Trapped, Verdict};
 
 use super::chain::Stopped;
 
@@ -9,7 +9,7 @@ use super::chain::Stopped;
 pub(super) struct Fold {
     /// Its place among the job's plugins, from 0.
     number: u8,
-    plugin: Loaded,
+    plugin: RecordPlugin,
     instance: Option<Box<dyn Instance>>,
     /// Texts that the record in progress has put into the state.
     of_record: u64,
@@ -19,7 +19,7 @@ pub(super) struct Fold {
 
 impl Fold {
     /// `max_made` is what may be made of a state, in bytes.
-    pub fn new(number: u8, plugin: Loaded, max_made: u64) -> Fold {
+    pub fn new(number: u8, plugin: RecordPlugin, max_made: u64) -> Fold {
         Fold { number, plugin, instance: None, of_record: 0, made: Made::new(max_made) }
     }
 

@@ -3,6 +3,7 @@
 mod attempt;
 mod batch;
 mod chain;
+mod command;
 mod fold;
 mod outcome;
 mod output;
@@ -205,13 +206,13 @@ fn load(
     let setups: Setups = postcard::from_bytes(&bytes)?;
     let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
     let data = Data::new(setups.data.into_iter().zip(side_data).collect());
-    let (columns, setups) = (setups.columns, setups.plugins);
+    let (columns, arguments, setups) = (setups.columns, setups.arguments, setups.plugins);
     let plugins: anyhow::Result<Vec<_>> = setups
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
             let code = artifact.as_ref();
-            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, code);
+            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, &arguments, code);
             Ok((setup.operation, loaded.map_err(words)?))
         })
         .collect();

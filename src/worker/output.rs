@@ -51,6 +51,8 @@ pub(super) struct Output<'a> {
     before: (usize, u64),
     /// What may be made of one record, in bytes.
     limit: usize,
+    /// What may be made of the record, or the records, in progress.
+    most: usize,
     /// What came out for a letter's record so far.
     outcome: Option<Outcome>,
 }
@@ -59,7 +61,17 @@ impl<'a> Output<'a> {
     /// `limit` is what may be made of one record, in bytes.
     pub fn new(area: &'a mut [u8], framing: Framing, rows: &'a mut RowsOut, limit: u64) -> Self {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Output { area, framing, rows, written: 0, records: 0, before: (0, 0), limit, outcome: None }
+        Output {
+            area,
+            framing,
+            rows,
+            written: 0,
+            records: 0,
+            before: (0, 0),
+            limit,
+            most: limit,
+            outcome: None,
+        }
     }
 
     /// The same where records come in letters: what comes out of each is one line, with
@@ -70,7 +82,13 @@ impl<'a> Output<'a> {
 
     /// Notes that another record begins; `position` is that of a letter's record.
     pub fn begin(&mut self, position: &str) {
+        self.begin_many(1, position);
+    }
+
+    /// Notes that so many records begin, of which something is made together.
+    pub fn begin_many(&mut self, records: usize, position: &str) {
         self.before = (self.written, self.records);
+        self.most = self.limit.saturating_mul(records);
         if let Some(outcome) = &mut self.outcome {
             outcome.begin(position);
         }
@@ -86,6 +104,12 @@ impl<'a> Output<'a> {
     /// Takes back what was written of the record in progress.
     pub fn take_back(&mut self) {
         (self.written, self.records) = self.before;
+    }
+
+    /// What may be made of the records in progress, in bytes: what is allowed, and no more
+    /// than there could ever be room for.
+    pub fn limit(&self) -> usize {
+        self.most.min(self.area.len())
     }
 
     /// The whole area, for what is no records.
@@ -170,7 +194,7 @@ impl<'a> Output<'a> {
             return outcome.push(text, from, self.limit);
         }
         let bytes = text.as_bytes();
-        if self.written - self.before.0 + bytes.len() > self.limit {
+        if self.written - self.before.0 + bytes.len() > self.most {
             return Err(NotWritten::TooMuch);
         }
         let is_json = match self.framing {

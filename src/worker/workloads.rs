@@ -133,7 +133,7 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
         params: params.collect(),
     };
     let code = &checked.artifact;
-    let loaded = Loaded::load(&engine, &setup, &start, 1, &Data::default(), code).unwrap();
+    let loaded = Loaded::load(&engine, &setup, &start, 1, &Data::default(), &[], code).unwrap();
     let layout = Layout { input: 1 << 16, output: 4 << 20 };
     let slot = SupervisorSlot::new(layout).unwrap();
     let [input_memory, output_memory] = slot.files();

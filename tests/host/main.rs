@@ -15,6 +15,7 @@ mod budget;
 mod cache;
 mod canonical_abi;
 mod cli;
+mod commands;
 mod compression;
 mod conversions;
 mod csv;

@@ -4,9 +4,13 @@
 
 pub(super) mod preview1;
 
+use std::sync::Arc;
+
 use blake3::{Hasher, OutputReader};
 
 use crate::protocol::Level;
+
+pub(super) use preview1::Exit;
 
 /// What the wall clock shows at the beginning of each record, in nanoseconds since 1970:
 /// 2000-01-01T00:00:00Z.
@@ -39,6 +43,28 @@ enum Clock {
     Monotonic,
 }
 
+/// What a command finds where others find nothing.
+#[derive(Debug)]
+pub(in crate::runtime) struct Terminal {
+    /// Its name and what is behind it on the command line.
+    pub arguments: Arc<[String]>,
+    /// Its environment: `NAME=VALUE`.
+    pub environment: Arc<[String]>,
+    /// Standard input, and how much of it was read.
+    pub input: Vec<u8>,
+    pub read: usize,
+    /// What it has printed to standard output, and how many bytes that may be.
+    pub printed: Vec<u8>,
+    pub limit: usize,
+}
+
+impl Terminal {
+    /// What was not read yet.
+    fn rest(&self) -> &[u8] {
+        self.input.get(self.read..).unwrap_or_default()
+    }
+}
+
 /// One instance's world.
 #[derive(Debug, Default)]
 pub(in crate::runtime) struct World {
@@ -52,6 +78,8 @@ pub(in crate::runtime) struct World {
     random: Option<Box<OutputReader>>,
     /// Lines that are not ended yet.
     lines: [Vec<u8>; 2],
+    /// What a command has besides.
+    command: Option<Terminal>,
     /// Standard descriptors that were closed.
     closed: [bool; 3],
 }
@@ -62,6 +90,15 @@ impl World {
         self.record = self.now;
         self.position = position;
         self.random = None;
+    }
+
+    /// What a command has besides; nothing in another plugin.
+    pub fn terminal(&self) -> Option<&Terminal> {
+        self.command.as_ref()
+    }
+
+    pub fn terminal_mut(&mut self) -> &mut Option<Terminal> {
+        &mut self.command
     }
 
     /// Nanoseconds since 1970, or since the instance began.

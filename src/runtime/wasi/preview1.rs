@@ -2,14 +2,18 @@
 //! `wasm32-wasi` or `wasip1`: every function is there, and none reaches anything.
 //!
 //! Three descriptors are open: standard input, at its end, and standard output and error,
-//! whose lines are logged. There are no arguments and no environment.
+//! whose lines are logged. There are no arguments and no environment. A command has all of
+//! that: records on standard input, arguments, parameters as its environment, and what it
+//! prints to standard output is kept.
 //!
 //! Source: the interface's description, `wasi_snapshot_preview1.witx`, for names, types,
 //! layouts and numbers; POSIX for which error belongs where it says none.
 
-use wasmtime::{Caller, Error, FuncType, Linker, Result, Val, ValType};
+use std::sync::Arc;
 
-use super::{Clock, Stream};
+use wasmtime::{Caller, FuncType, Linker, Result, Val, ValType};
+
+use super::{Clock, Stream, Terminal};
 use crate::runtime::core_imports::memory_of;
 use crate::runtime::core_module;
 use crate::runtime::guest::Guest;
@@ -32,6 +36,7 @@ const SPIPE: Errno = 70;
 /// A descriptor's type: what a terminal is, so that the plugin's library ends a line where
 /// it ends, and the line belongs to its record.
 const CHARACTER_DEVICE: u8 = 2;
+const UNKNOWN: u8 = 0;
 const RIGHT_READ: u64 = 1 << 1;
 const RIGHT_WRITE: u64 = 1 << 6;
 const RIGHT_POLL: u64 = 1 << 27;
@@ -146,10 +151,22 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
             Ok(())
         })?;
     }
-    linker.func_wrap(MODULE, "args_get", |_: i32, _: i32| SUCCESS)?;
-    linker.func_wrap(MODULE, "args_sizes_get", none)?;
-    linker.func_wrap(MODULE, "environ_get", |_: i32, _: i32| SUCCESS)?;
-    linker.func_wrap(MODULE, "environ_sizes_get", none)?;
+    linker.func_wrap(MODULE, "args_get", |caller: Caller<'_, Guest>, list: u32, texts: u32| {
+        texts_get(caller, |terminal| &terminal.arguments, list, texts)
+    })?;
+    linker.func_wrap(MODULE, "args_sizes_get", |caller: Caller<'_, Guest>, count, bytes| {
+        texts_sizes_get(caller, |terminal| &terminal.arguments, count, bytes)
+    })?;
+    linker.func_wrap(
+        MODULE,
+        "environ_get",
+        |caller: Caller<'_, Guest>, list: u32, texts: u32| {
+            texts_get(caller, |terminal| &terminal.environment, list, texts)
+        },
+    )?;
+    linker.func_wrap(MODULE, "environ_sizes_get", |caller: Caller<'_, Guest>, count, bytes| {
+        texts_sizes_get(caller, |terminal| &terminal.environment, count, bytes)
+    })?;
     linker.func_wrap(MODULE, "clock_res_get", clock_res_get)?;
     linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
     linker.func_wrap(MODULE, "fd_close", |mut caller: Caller<'_, Guest>, descriptor: u32| {
@@ -167,9 +184,7 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
     linker.func_wrap(MODULE, "fd_read", fd_read)?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
     linker.func_wrap(MODULE, "poll_oneoff", poll_oneoff)?;
-    linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> {
-        Err(Error::msg(format!("it called `proc_exit` with {code}")))
-    })?;
+    linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> { Err(Exit(code).into()) })?;
     linker.func_wrap(MODULE, "random_get", random_get)?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
     Ok(())
@@ -186,11 +201,44 @@ fn refusal(open: bool, wants: Wants) -> Errno {
     }
 }
 
-/// There are none, and they need no bytes.
-fn none(mut caller: Caller<'_, Guest>, count: u32, bytes: u32) -> Result<Errno> {
-    answer(&mut caller, |memory, _| {
-        put(memory, count, &0u32.to_le_bytes())?;
-        put(memory, bytes, &0u32.to_le_bytes())
+/// A plugin's end by its own wish, with this code.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("it called `proc_exit` with {0}")]
+pub(in crate::runtime) struct Exit(pub u32);
+
+/// Arguments, or an environment.
+type Texts = fn(&Terminal) -> &Arc<[String]>;
+
+fn texts_of(guest: &Guest, which: Texts) -> Arc<[String]> {
+    guest.world().terminal().map_or_else(|| Arc::from([]), |terminal| Arc::clone(which(terminal)))
+}
+
+/// How many there are, and how many bytes they need, each with a zero behind it.
+fn texts_sizes_get(
+    mut caller: Caller<'_, Guest>,
+    which: Texts,
+    count: u32,
+    bytes: u32,
+) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        let texts = texts_of(guest, which);
+        let needed: usize = texts.iter().map(|text| text.len() + 1).sum();
+        put(memory, count, &(texts.len() as u32).to_le_bytes())?;
+        put(memory, bytes, &(needed as u32).to_le_bytes())
+    })
+}
+
+/// Puts texts, each with a zero behind it, to `place`, and their addresses to `list`.
+fn texts_get(mut caller: Caller<'_, Guest>, which: Texts, list: u32, place: u32) -> Result<Errno> {
+    answer(&mut caller, |memory, guest| {
+        let (mut list, mut place) = (list, place);
+        for text in &*texts_of(guest, which) {
+            put(memory, list, &place.to_le_bytes())?;
+            put(memory, place, &[text.as_bytes(), &[0]].concat())?;
+            list = list.checked_add(4).ok_or(FAULT)?;
+            place = place.checked_add(text.len() as u32 + 1).ok_or(FAULT)?;
+        }
+        Ok(())
     })
 }
 
@@ -231,7 +279,7 @@ fn fd_fdstat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) ->
         }
         let right = if descriptor == 0 { RIGHT_READ } else { RIGHT_WRITE };
         let mut stat = [0; 24];
-        stat[0] = CHARACTER_DEVICE;
+        stat[0] = file_type(guest, descriptor);
         stat[8..16].copy_from_slice(&(right | RIGHT_POLL).to_le_bytes());
         put(memory, result, &stat)
     })
@@ -243,27 +291,22 @@ fn fd_filestat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) 
             return Err(BADF);
         }
         let mut stat = [0; 64];
-        stat[16] = CHARACTER_DEVICE;
+        stat[16] = file_type(guest, descriptor);
         put(memory, result, &stat)
     })
 }
 
-/// Standard input is at its end.
-fn fd_read(
-    mut caller: Caller<'_, Guest>,
-    descriptor: u32,
-    _pieces: u32,
-    _count: u32,
-    result: u32,
-) -> Result<Errno> {
-    answer(&mut caller, |memory, guest| match descriptor {
-        0 if guest.world().is_open(0) => put(memory, result, &0u32.to_le_bytes()),
-        _ => Err(BADF),
-    })
+/// What a descriptor looks like: a terminal, or where a command reads and prints records, a
+/// pipe, so that its library does both in large pieces.
+fn file_type(guest: &Guest, descriptor: u32) -> u8 {
+    match guest.world().terminal() {
+        Some(_) if descriptor < 2 => UNKNOWN,
+        _ => CHARACTER_DEVICE,
+    }
 }
 
-/// What is printed becomes lines of the log.
-fn fd_write(
+/// Standard input is at its end, but for a command.
+fn fd_read(
     mut caller: Caller<'_, Guest>,
     descriptor: u32,
     pieces: u32,
@@ -271,25 +314,57 @@ fn fd_write(
     result: u32,
 ) -> Result<Errno> {
     answer(&mut caller, |memory, guest| {
+        if descriptor != 0 || !guest.world().is_open(0) {
+            return Err(BADF);
+        }
+        let mut read = 0u32;
+        if let Some(terminal) = guest.world_mut().terminal_mut() {
+            for (at, length) in list(memory, pieces, count)? {
+                let rest = terminal.rest();
+                let part = rest.len().min(length as usize);
+                put(memory, at, &rest[..part])?;
+                terminal.read += part;
+                // It fits: its length was.
+                read = read.checked_add(part as u32).ok_or(INVAL)?;
+            }
+        }
+        put(memory, result, &read.to_le_bytes())
+    })
+}
+
+/// Pieces of memory, by address and length, as they are listed at a place.
+fn list(memory: &[u8], at: u32, count: u32) -> std::result::Result<Vec<(u32, u32)>, Errno> {
+    if count > MOST {
+        return Err(INVAL);
+    }
+    let words = stretch(memory, at, 8 * count)?.chunks_exact(8);
+    words.map(|piece| Ok((word(piece, 0)?, word(piece, 4)?))).collect()
+}
+
+/// What is printed becomes lines of the log; a command's standard output is kept.
+fn fd_write(
+    mut caller: Caller<'_, Guest>,
+    descriptor: u32,
+    pieces: u32,
+    count: u32,
+    result: u32,
+) -> Result<Errno> {
+    let mut too_much = None;
+    let errno = answer(&mut caller, |memory, guest| {
         let stream = match descriptor {
             1 if guest.world().is_open(1) => Stream::Out,
             2 if guest.world().is_open(2) => Stream::Err,
             _ => return Err(BADF),
         };
-        if count > MOST {
-            return Err(INVAL);
-        }
         let mut written = 0u32;
-        for number in 0..count {
-            let piece = pieces.checked_add(8 * number).ok_or(FAULT)?;
-            let (at, length) =
-                (word(memory, piece)?, word(memory, piece.checked_add(4).ok_or(FAULT)?)?);
+        for (at, length) in list(memory, pieces, count)? {
             let bytes = stretch(memory, at, length)?;
             written = written.checked_add(length).ok_or(INVAL)?;
-            guest.print(stream, bytes);
+            too_much = too_much.or(guest.print(stream, bytes).err());
         }
         put(memory, result, &written.to_le_bytes())
-    })
+    })?;
+    too_much.map_or(Ok(errno), |error| Err(error.into()))
 }
 
 fn random_get(mut caller: Caller<'_, Guest>, at: u32, length: u32) -> Result<Errno> {
@@ -359,6 +434,7 @@ impl Subscription {
 /// Lets time go on to where something of it has happened, and gives what.
 fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
     let world = guest.world_mut();
+    let ready = world.terminal().map_or(0, |terminal| terminal.rest().len());
     let mut happened = Vec::new();
     let mut deadlines = Vec::new();
     for Subscription { mark, what } in wanted {
@@ -374,11 +450,16 @@ fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
             Awaited::Descriptor { kind, descriptor } => {
                 let fits = world.is_open(descriptor) && (descriptor == 0) == (kind == EVENT_READ);
                 let (error, flags) = match fits {
+                    true if kind == EVENT_READ && ready > 0 => (SUCCESS, 0),
                     true if kind == EVENT_READ => (SUCCESS, HANGUP),
                     true => (SUCCESS, 0),
                     false => (BADF, 0),
                 };
-                happened.push(event(kind, error, flags));
+                let mut event = event(kind, error, flags);
+                if fits && kind == EVENT_READ {
+                    event[16..24].copy_from_slice(&(ready as u64).to_le_bytes());
+                }
+                happened.push(event);
             }
             Awaited::Unknown { kind } => happened.push(event(kind, INVAL, 0)),
         }
