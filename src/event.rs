@@ -1,6 +1,7 @@
 //! What a running job tells whoever runs it, as Node's `cluster` does: workers come
 //! online, send messages and exit.
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,5 +85,29 @@ pub enum Event<'a> {
         level: &'static str,
         /// The line.
         text: &'a str,
+        /// The record that it was logged of, where that is known: not of a reduce's states, nor
+        /// where a plugin has many records at once.
+        record: Option<LoggedRecord>,
     },
+}
+
+/// The record that a plugin has logged something of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct LoggedRecord {
+    /// The input, as the user named it.
+    pub input: String,
+    /// Its number there, from 1; unknown where the order is not kept.
+    pub number: Option<u64>,
+    /// Offset of its first byte.
+    pub offset: u64,
+}
+
+impl fmt::Display for LoggedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.number {
+            Some(number) => write!(f, "record {number} of {}", self.input),
+            None => write!(f, "the record at byte {} of {}", self.offset, self.input),
+        }
+    }
 }

@@ -62,7 +62,7 @@ mod worker_handle;
 pub use account::{Account, WorkerAccount};
 pub use compile::{CacheUse, Origin, default_cache, look_into_cache};
 pub use error::{Error, FailureKind, RecordFailure};
-pub use event::Event;
+pub use event::{Event, LoggedRecord};
 pub use input::{From, Only};
 pub use job::{
     Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order,

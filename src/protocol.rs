@@ -392,15 +392,30 @@ pub(crate) enum Fatal {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Entry {
     Failure(Failure),
-    /// A line that the plugin logged.
-    Log {
-        level: Level,
-        text: String,
-    },
+    /// A line that a plugin logged.
+    Log(Logged),
     /// So many further lines of the same record did not fit.
     LogCut {
         lines: u64,
     },
+}
+
+/// A line that a plugin logged.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Logged {
+    /// Of which record, if it was of one alone.
+    pub record: Option<Place>,
+    pub level: Level,
+    pub text: String,
+}
+
+/// Where a record of an attempt stands.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Records of the attempt before it.
+    pub before: u64,
+    /// Offset of its first byte.
+    pub offset: u64,
 }
 
 /// A record that failed.

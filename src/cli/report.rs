@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use host::{
-    Account, Error, Event, Job, JobFailed, Layers, OnError, Origin, Output, RecordFailure, grouped,
-    printable,
+    Account, Error, Event, Job, JobFailed, Layers, LoggedRecord, OnError, Origin, Output,
+    RecordFailure, grouped, printable,
 };
 
 use super::{Looks, PluginLog};
@@ -100,7 +100,7 @@ impl Reporter {
             )),
             Event::Skipped(failure) => self.set_aside("skipped", failure),
             Event::DeadLettered(failure) => self.set_aside("dead letter", failure),
-            Event::Log { level, text } => self.log(level, text),
+            Event::Log { level, text, record } => self.log(level, text, record.as_ref()),
             _ => {}
         }
     }
@@ -142,8 +142,12 @@ impl Reporter {
         }
     }
 
-    fn log(&mut self, level: &str, text: &str) {
+    fn log(&mut self, level: &str, text: &str, record: Option<&LoggedRecord>) {
         let text = printable(text);
+        let level = match record {
+            Some(record) => format!("{level}, {}", printable(&record.to_string())),
+            None => level.to_owned(),
+        };
         if self.looks.plugin_log == PluginLog::Stderr {
             eprintln!("plugin {level}: {text}");
         }

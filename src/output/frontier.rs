@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::Error;
 use crate::job::Order;
-use crate::protocol::{Failure, Framing, Level};
+use crate::protocol::{Failure, Framing, Logged};
 use crate::range::{InputId, Range};
 use crate::records::Fault;
 
@@ -69,7 +69,7 @@ pub(crate) struct Finished {
     pub used: u64,
     pub dropped: u64,
     pub failures: Vec<Failed>,
-    pub log: Vec<(Level, String)>,
+    pub log: Vec<Logged>,
     /// Lines that the plugin logged beyond what is kept.
     pub log_cut: u64,
     /// What stands behind it cannot be read.
@@ -89,7 +89,7 @@ impl Finished {
                 + failed.failure.backtrace.len()
                 + failed.record.as_ref().map_or(0, Vec::len)
         });
-        let log = self.log.iter().map(|(_, line)| line.len());
+        let log = self.log.iter().map(|line| line.text.len());
         let entries = (self.failures.len() + self.log.len()) * ENTRY;
         let text: usize = failures.chain(log).sum();
         (self.output.len() + entries + text) as u64 + OVERHEAD

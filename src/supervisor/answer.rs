@@ -3,7 +3,9 @@
 
 use crate::ipc::Violation;
 use crate::output::{Failed, Finished};
-use crate::protocol::{AfterFailure, Done, End, Entry, Framing, Level, Mode, Piece, TEXT_BYTES};
+use crate::protocol::{
+    AfterFailure, Done, End, Entry, Framing, Logged, Mode, Piece, Place, TEXT_BYTES,
+};
 use crate::range::Nonce;
 use crate::records::csv::count_rows;
 use crate::slots::SupervisorSlot;
@@ -99,7 +101,7 @@ pub(super) fn check_records(output: &[u8], records: u64, rules: Rules) -> Result
 #[derive(Debug)]
 pub(super) struct Taken {
     pub bytes: Vec<u8>,
-    pub log: Vec<(Level, String)>,
+    pub log: Vec<Logged>,
     pub log_cut: u64,
 }
 
@@ -132,7 +134,10 @@ pub(super) fn accept_piece(
         text = rest;
         match entry {
             Entry::Failure(_) => return Err(wrong("it reports a failure outside of its range")),
-            Entry::Log { level, text } => taken.log.push((level, text)),
+            Entry::Log(Logged { record: Some(_), .. }) => {
+                return Err(wrong("it logs of a record where there is none"));
+            }
+            Entry::Log(logged) => taken.log.push(logged),
             Entry::LogCut { lines } => taken.log_cut = taken.log_cut.saturating_add(lines),
         }
     }
@@ -252,7 +257,15 @@ fn read_entries(
                 }
                 finished.failures.push(Failed::first(failure));
             }
-            Entry::Log { level, text } => finished.log.push((level, text)),
+            Entry::Log(logged) => {
+                let is_there = |place: Place| {
+                    place.before < records && (attempt.start..done.stop).contains(&place.offset)
+                };
+                if !logged.record.is_none_or(is_there) {
+                    return Err(wrong("it logs of a record outside of its range"));
+                }
+                finished.log.push(logged);
+            }
             Entry::LogCut { lines } => {
                 finished.log_cut = finished.log_cut.saturating_add(lines);
             }

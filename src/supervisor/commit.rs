@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::account::Account;
 use crate::dead_letter::{DeadLetter, is_kept};
 use crate::error::{Error, FailureKind, RecordFailure};
-use crate::event::Event;
+use crate::event::{Event, LoggedRecord};
 use crate::fault;
 use crate::input::{From, Inputs};
 use crate::job::{Columns, FirstRow, Fsync, Job, OnError, Order, Output, Wanted};
 use crate::journal::{Entry, Journal, short_hash};
 use crate::output::{Begun, Commit, DeadLetters, Failed, Finished, Frontier, Outputs};
-use crate::protocol::{Failure, Framing, Level};
+use crate::protocol::{Failure, Framing, Level, Logged};
 use crate::range::{InputId, Range};
 use crate::records::Format;
 use crate::records::csv::{Header, header_row};
@@ -247,7 +247,7 @@ impl Ledger {
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
         self.account.output_records += finished.output_records;
-        self.log(&finished.log, finished.log_cut, events);
+        self.log(Some(range.input), &finished.log, finished.log_cut, events);
         for (offset, failure) in failures {
             if self.job.on_error == OnError::Fail {
                 return Err(self.end_at(range, records, (offset, failure)));
@@ -386,16 +386,27 @@ impl Ledger {
         }
     }
 
-    /// Counts and passes on what plugins have logged.
-    pub fn log(&mut self, lines: &[(Level, String)], cut: u64, events: &mut dyn FnMut(Event<'_>)) {
+    /// Counts and passes on what plugins have logged, of records of this input.
+    pub fn log(
+        &mut self,
+        input: Option<InputId>,
+        lines: &[Logged],
+        cut: u64,
+        events: &mut dyn FnMut(Event<'_>),
+    ) {
         self.account.log_lines += lines.len() as u64;
         self.account.log_lines = self.account.log_lines.saturating_add(cut);
         self.account.log_lines_cut = self.account.log_lines_cut.saturating_add(cut);
-        for (level, text) in lines {
+        for Logged { record, level, text } in lines {
             match self.log_left.checked_sub(text.len() as u64) {
                 Some(left) => {
                     self.log_left = left;
-                    events(Event::Log { level: level_name(*level), text });
+                    let record = record.zip(input).map(|(place, input)| LoggedRecord {
+                        input: self.inputs.name(input),
+                        number: self.number(place.before),
+                        offset: place.offset,
+                    });
+                    events(Event::Log { level: level_name(*level), text, record });
                 }
                 None => {
                     // A shorter line does not fit either: what is left out is the end.
@@ -430,6 +441,12 @@ impl Ledger {
         DeadLetter::new(failure, record, format, header)
     }
 
+    /// The number of a record of the stretch that is committed now, from 1, where records have
+    /// numbers.
+    fn number(&self, before: u64) -> Option<u64> {
+        (self.job.order == Order::Input).then(|| self.records + before + 1)
+    }
+
     fn describe(&self, input: InputId, failure: Failure, attempts: u32) -> RecordFailure {
         let Failure { before, offset, length, kind, plugin, text, backtrace } = failure;
         let plugin = match (plugin, self.job.plugins().count()) {
@@ -445,7 +462,7 @@ impl Ledger {
         };
         RecordFailure {
             input: self.inputs.name(input),
-            number: (self.job.order == Order::Input).then(|| self.records + before + 1),
+            number: self.number(before),
             offset,
             length,
             kind,

@@ -136,7 +136,7 @@ impl Supervisor<'_> {
             }
         };
         let Taken { log, log_cut, .. } = taken;
-        self.ledger.log(&log, log_cut, self.events);
+        self.ledger.log(None, &log, log_cut, self.events);
         match complete {
             None => place.answered(IsDone::No),
             Some(Complete::Range((done, finished))) => self.finish(number, &done, finished),

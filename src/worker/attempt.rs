@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::error::FailureKind;
 use crate::fault;
 use crate::protocol::{
-    AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Process,
+    AfterFailure, Batches, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Place, Process,
     Retries, Start, cut_text,
 };
 use crate::records::csv::RowReader;
@@ -286,6 +286,10 @@ impl Attempt<'_> {
         let end = match outs {
             Ok(outs) if self.chain.takes_ranges() => self.run_all(batch, &waiting, outs)?,
             Ok(outs) => {
+                if waiting.len() > 1 {
+                    // Of which of them, nobody knows.
+                    self.chain.write_log(&mut self.text, None);
+                }
                 let mut end = None;
                 for (record, outs) in waiting.iter().zip(outs) {
                     end = self.is_full(0).or_else(|| self.deliver(*record, batch, outs));
@@ -353,6 +357,10 @@ impl Attempt<'_> {
         }
         match self.print(&first.record, lines) {
             Ok(()) => {
+                if part.len() > 1 {
+                    // Of which of them, nobody knows.
+                    self.chain.write_log(&mut self.text, None);
+                }
                 let mut end = None;
                 for Fed { record, texts, .. } in part {
                     end = self.settle(record.offset, record.length, Ok(*texts));
@@ -440,11 +448,12 @@ impl Attempt<'_> {
     fn settle(&mut self, offset: u64, length: u64, result: Result<u64, Stopped>) -> Option<End> {
         match result {
             Ok(count) => {
+                let place = self.place(offset);
                 match count {
                     0 => self.done.dropped += 1,
                     _ => self.done.used += 1,
                 }
-                self.chain.end_record(&mut self.text);
+                self.chain.end_record(&mut self.text, place);
                 self.went_by(offset + length)
             }
             Err(failed) => self.settle_failed(offset, length, failed),
@@ -453,6 +462,7 @@ impl Attempt<'_> {
 
     #[cold]
     fn settle_failed(&mut self, offset: u64, length: u64, failed: Stopped) -> Option<End> {
+        let place = self.place(offset);
         // A record that failed leaves nothing of itself in the output, or in a state.
         self.output.take_back();
         let spoiled = self.chain.fold().is_some_and(|fold| !fold.is_whole());
@@ -465,7 +475,7 @@ impl Attempt<'_> {
         };
         match again {
             Some(_) => self.chain.forget_log(),
-            None => self.chain.write_log(&mut self.text),
+            None => self.chain.write_log(&mut self.text, Some(place)),
         }
         if matches!(failed, Stopped::Trapped { .. }) {
             self.chain.forget_links();
@@ -473,7 +483,7 @@ impl Attempt<'_> {
         if spoiled {
             self.chain.forget();
         }
-        self.chain.end_record(&mut self.text);
+        self.chain.end_record(&mut self.text, place);
         if again.is_some() {
             // What stands before it is done, unless it was lost just now.
             self.done.stop = offset;
@@ -629,6 +639,11 @@ impl Attempt<'_> {
         }
     }
 
+    /// Where the record stands that is next, and begins at this offset.
+    fn place(&self, offset: u64) -> Place {
+        Place { before: self.records(), offset }
+    }
+
     fn records(&self) -> u64 {
         self.done.used + self.done.dropped + self.done.failed
     }
@@ -640,7 +655,7 @@ impl Attempt<'_> {
                 let (bytes, left) = self.transit.piece(self.output.area());
                 (self.done.output_bytes, self.done.left) = (bytes, left);
                 if self.text.has_room_for_a_record() {
-                    self.chain.write_log(&mut self.text);
+                    self.chain.write_log(&mut self.text, None);
                 }
             }
         } else {

@@ -3,7 +3,7 @@
 //! a reduce, or to a command.
 
 use crate::job::Isolation;
-use crate::protocol::{Operation, Start};
+use crate::protocol::{Operation, Place, Start};
 use crate::runtime::{Guest, Instance, Loaded, Made, RecordPlugin, Trapped, Verdict};
 
 use super::command::Command;
@@ -151,19 +151,19 @@ impl Chain {
         }
     }
 
-    /// Writes what the plugins have logged of a record. Then it lets go of instances as
+    /// Writes what the plugins have logged of the record that stands there. Then it lets go of instances as
     /// `--isolate` wants it after a record, and of those whose memory, which never shrinks,
     /// has grown past its mark.
-    pub fn end_record(&mut self, text: &mut Text<'_>) {
+    pub fn end_record(&mut self, text: &mut Text<'_>, record: Place) {
         if self.fold.is_some() || self.command.is_some() {
-            self.write_log(text);
+            self.write_log(text, Some(record));
         }
         let Chain { links, links_live, isolation, small, .. } = self;
         for link in links {
             let Some(instance) = &mut link.instance else { continue };
             let guest = instance.guest();
             if guest.logged() {
-                text.write_log(guest);
+                text.write_log(guest, Some(record));
             }
             let claimed = guest.claimed();
             // What is large from the beginning would be large again.
@@ -272,10 +272,10 @@ impl Chain {
         Ok(outs.len() as u64)
     }
 
-    /// Writes what the plugins have logged.
-    pub fn write_log(&mut self, text: &mut Text<'_>) {
+    /// Writes what the plugins have logged, of a record if it was of one alone.
+    pub fn write_log(&mut self, text: &mut Text<'_>, record: Option<Place>) {
         for guest in self.guests().filter(|guest| guest.logged()) {
-            text.write_log(guest);
+            text.write_log(guest, record);
         }
     }
 

@@ -79,7 +79,7 @@ pub(super) fn serve(worker: &mut Worker, states: States) -> Result<Piece, Broken
     let (going, records) = make(chain, control, &coming, states.then, page)?;
     *transit = Transit { going, records, ..Transit::default() };
     let mut text = Text::new(text);
-    chain.write_log(&mut text);
+    chain.write_log(&mut text, None);
     let (bytes, left) = transit.piece(output);
     Ok(Piece { nonce, bytes, left, records, text_bytes: text.bytes() })
 }

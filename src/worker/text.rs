@@ -1,6 +1,6 @@
 //! The text area of a slot: failures and lines of log, one entry after the other.
 
-use crate::protocol::{Entry, TEXT_OF_RECORD};
+use crate::protocol::{Entry, Logged, Place, TEXT_OF_RECORD};
 use crate::runtime::Guest;
 
 /// Appends entries to the text area.
@@ -32,11 +32,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Moves what the plugin logged here.
-    pub fn write_log(&mut self, guest: &mut Guest) {
+    /// Moves what the plugin logged here; `record` is the one that it logged it of.
+    pub fn write_log(&mut self, guest: &mut Guest, record: Option<Place>) {
         let (lines, cut) = guest.take_log();
         for (level, text) in lines {
-            self.write(&Entry::Log { level, text });
+            self.write(&Entry::Log(Logged { record, level, text }));
         }
         if cut > 0 {
             self.write(&Entry::LogCut { lines: cut });

@@ -165,9 +165,14 @@ fn lines_that_a_plugin_logs_are_counted_and_not_shown() {
 #[test]
 fn lines_that_a_plugin_logs_are_shown_to_those_who_ask() {
     let ran = logging(&Scene::new(), "--plugin-log stderr");
-    let line = format!("plugin warn: {}\n", wat::REASON);
     ran.exits(0).never_says("\u{1b}").never_says("the plugin logged");
-    assert_eq!(ran.stderr.matches(&line).count(), 2);
+    for number in [2, 4] {
+        let of = format!("record {number} of standard input");
+        ran.says(&format!("plugin warn, {of}: {}\n", wat::REASON));
+    }
+    // Without order records have no numbers.
+    let ran = logging(&Scene::new(), "--plugin-log stderr --unordered");
+    ran.says(&format!("plugin warn, the record at byte 2 of standard input: {}\n", wat::REASON));
 }
 
 #[test]
@@ -175,8 +180,9 @@ fn lines_that_a_plugin_logs_are_appended_to_a_file() {
     let scene = Scene::new();
     scene.file("log", "before\n");
     logging(&scene, "--plugin-log log").exits(0).never_says("secret");
-    let line = format!("warn: {}\n", wat::REASON);
-    assert_eq!(scene.read("log"), format!("before\n{line}{line}").as_bytes());
+    let line = |number| format!("warn, record {number} of standard input: {}\n", wat::REASON);
+    let (first, second) = (line(2), line(4));
+    assert_eq!(scene.read("log"), format!("before\n{first}{second}").as_bytes());
 }
 
 #[test]
@@ -188,7 +194,10 @@ fn lines_that_a_plugin_logs_keep_the_order_of_records() {
     let arguments = "--plugin-log log --from ndjson --workers 3 --range-size 100";
     let text = numbers.join("\n");
     scene.host(&plugin).args(arguments).stdin(&text).run().exits(0).writes(text + "\n");
-    let wanted: String = numbers.iter().map(|number| format!("info: {number}\n")).collect();
+    let line = |(number, text): (usize, &String)| {
+        format!("info, record {number} of standard input: {text}\n")
+    };
+    let wanted: String = (1..).zip(&numbers).map(line).collect();
     crate::run::same(&scene.read("log"), wanted.as_bytes());
 }
 
@@ -199,7 +208,12 @@ fn what_a_plugin_logs_before_it_traps_is_shown_once() {
     let arguments = "--plugin-log stderr --on-error skip";
     let ran = Scene::new().host(&plugin).args(arguments).stdin("1 \"!\" 2").run();
     ran.exits(4).writes("1\n2\n");
-    assert_eq!(ran.stderr.matches("plugin error: ").count(), 1, "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.matches("plugin error, record 2 of standard input: ").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

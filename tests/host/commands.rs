@@ -226,7 +226,10 @@ fn what_it_says_on_standard_error_is_logged() {
         "",
     );
     let ran = run(&plugin, "--plugin-log stderr", "1\n2\n");
-    ran.exits(0).writes("").says("look here");
+    // Of a run with two records.
+    ran.exits(0).writes("").says("plugin warn: look here\n");
+    let ran = run(&plugin, "--plugin-log stderr --limit 1", "1\n2\n");
+    ran.says("plugin warn, record 1 of data.ndjson: look here\n");
 }
 
 #[test]

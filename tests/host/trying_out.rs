@@ -172,8 +172,8 @@ fn one_record_is_shown_with_all_that_is_said_about_it() {
     let scene = Scene::new();
     scene.file("data.ndjson", "one\ntwo!\n");
     let host = || scene.host(&wat::logs()).args("--only 2 data.ndjson");
-    host().run().exits(0).says("plugin warn: ");
-    host().args("--plugin-log none").run().exits(0).never_says("plugin warn: ");
+    host().run().exits(0).says("plugin warn, record ");
+    host().args("--plugin-log none").run().exits(0).never_says("plugin warn");
 }
 
 #[test]

@@ -63,10 +63,12 @@ fn the_same_comes_of_a_record_in_every_run() {
 fn what_is_printed_is_logged_with_the_record_and_an_exit_is_a_trap_with_its_code() {
     let ran = world("a\nxyz!\nbb\n", "--plugin-log stderr --on-error skip --retries 0");
     ran.exits(4)
-        .says("plugin info: record of 1 bytes\nplugin warn: to stderr, no newline\n")
-        .says("plugin info: record of 4 bytes\nplugin warn: to stderr, no newline\n")
+        .says("plugin info, record 1 of in.txt: record of 1 bytes\n")
+        .says("plugin warn, record 1 of in.txt: to stderr, no newline\n")
+        .says("plugin info, record 2 of in.txt: record of 4 bytes\n")
+        .says("plugin warn, record 2 of in.txt: to stderr, no newline\n")
         .says("record 2 of in.txt (byte 2, 4 long) made the plugin trap: it called `proc_exit` with 3")
-        .says("plugin info: record of 2 bytes\n");
+        .says("plugin info, record 3 of in.txt: record of 2 bytes\n");
 }
 
 #[test]

@@ -117,7 +117,10 @@ fn what_the_module_in_a_component_logs_is_its_records() {
     for form in ["module.wasm", "wrapping.wasm", "more.wasm"] {
         let log = format!("{form}.log");
         scene.host_with(form).args("in.ndjson --plugin-log").arg(&log).run().exits(0);
-        assert_eq!(String::from_utf8(scene.read(&log)).unwrap(), "info: 11\ninfo: 22\n");
+        assert_eq!(
+            String::from_utf8(scene.read(&log)).unwrap(),
+            "info, record 1 of in.ndjson: 11\ninfo, record 2 of in.ndjson: 22\n"
+        );
     }
 }
 
