@@ -8,7 +8,7 @@ use wit_parser::WorldItem;
 
 use super::core_module::{self, INITIALIZE, MEMORY, REALLOC};
 use super::operation::{CALLS, Call, Function};
-use super::wasi::preview1;
+use super::wasi::{preview1, preview2};
 use super::wrapped::{self, Wrapped};
 use super::{component_imports, core_imports, imports};
 use crate::protocol::{Abi, Operation};
@@ -133,15 +133,16 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let wasi = if unknown.iter().any(|name| name.contains("`wasi:")) {
-        " (components do not get WASI 0.2 yet; a module for preview 1 can be run)"
+    let http = if unknown.iter().any(|name| name.contains(preview2::HTTP)) {
+        ": there is no network, so build it without HTTP (componentize-js: `disableFeatures: \
+         ['http', 'fetch-event']`)"
     } else {
         ""
     };
-    let offered = imports::offered().chain([preview1::MODULE]);
+    let offered = imports::offered().chain([preview1::MODULE]).chain(preview2::PACKAGES);
     let offered: Vec<String> = offered.map(|name| format!("`{name}`")).collect();
     Err(format!(
-        "it imports {shown}{more}, and this program offers only {}{wasi}",
+        "it imports {shown}{more}, and this program offers only {}{http}",
         offered.join(", ")
     ))
 }
@@ -271,10 +272,12 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
     let unknown: Vec<String> = ty
         .imports(engine)
         .filter(|(name, _)| !imports::offered().any(|offered| offered == *name))
+        .filter(|(name, _)| !preview2::offers(name))
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     refuse_unknown(&unknown)?;
-    let linker = component_imports::linker(engine).map_err(|error| format!("{error:#}"))?;
+    let linker =
+        component_imports::linker(engine, component).map_err(|error| format!("{error:#}"))?;
     linker
         .instantiate_pre(component)
         .map_err(|error| format!("its imports are not what this program offers: {error:#}"))?;

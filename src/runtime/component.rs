@@ -5,6 +5,7 @@ use wasmtime::{Engine, Error, Result, Store};
 
 use super::guest::refuel;
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
+use super::wasi::preview2;
 use super::{
     Answer, Guest, Instance, Made, State, Terms, Trapped, Verdict, component_imports, trapped,
 };
@@ -17,6 +18,7 @@ const OTHER_COPIES: usize = 1 << 20;
 /// A loaded component.
 pub(crate) struct Plugin {
     prepared: InstancePre<Guest>,
+    pub uses_wasi: bool,
     terms: Terms,
 }
 
@@ -28,7 +30,8 @@ impl Plugin {
         let component = unsafe { Component::deserialize(engine, artifact)? };
         component.initialize_copy_on_write_image()?;
         Ok(Plugin {
-            prepared: component_imports::linker(engine)?.instantiate_pre(&component)?,
+            prepared: component_imports::linker(engine, &component)?.instantiate_pre(&component)?,
+            uses_wasi: preview2::is_used(engine, &component),
             terms,
         })
     }

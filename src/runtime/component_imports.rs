@@ -1,6 +1,6 @@
 //! What components may import.
 
-use wasmtime::component::{ComponentType, Lift, Linker, Lower};
+use wasmtime::component::{Component, ComponentType, Lift, Linker, Lower};
 use wasmtime::{Engine, Result, StoreContextMut};
 
 use super::guest::Guest;
@@ -8,6 +8,7 @@ use super::imports::{
     DATA, DATA_READ, DATA_SIZE, LOG, LOG_WRITE, PARAMS, PARAMS_GET, STORE_GET, STORE_GET_ALL,
     STORES,
 };
+use super::wasi::preview2;
 use crate::protocol;
 
 /// `host:plugin/log.level`, as the component model passes it.
@@ -41,8 +42,8 @@ enum StoreError {
 
 type Stored<T> = std::result::Result<T, StoreError>;
 
-/// All of it, ready to be linked or checked against.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
+/// What a component may import, ready to be linked to it or checked against.
+pub(super) fn linker(engine: &Engine, component: &Component) -> Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     linker.instance(LOG)?.func_wrap(
         LOG_WRITE,
@@ -94,5 +95,6 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Guest>> {
             Ok((Stored::Ok(all),))
         })?;
     }
+    preview2::add_to(&mut linker, component)?;
     Ok(linker)
 }

@@ -168,7 +168,7 @@ impl Loaded {
     pub fn uses_wasi(&self) -> bool {
         match self {
             Loaded::Records(RecordPlugin::Core(plugin)) => plugin.uses_wasi,
-            Loaded::Records(RecordPlugin::Component(_)) => false,
+            Loaded::Records(RecordPlugin::Component(plugin)) => plugin.uses_wasi,
             Loaded::Command(_) => true,
         }
     }

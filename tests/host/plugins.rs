@@ -119,9 +119,9 @@ fn imports_beyond_five_are_counted() {
 
 #[test]
 fn a_component_with_an_unknown_import_is_refused() {
-    let plugin = r#"(component (import "wasi:cli/environment@0.2.0" (instance)))"#;
-    refused("plugin.wat", plugin, "it imports `wasi:cli/environment@0.2.0`");
-    refused("plugin.wat", plugin, "a module for preview 1 can be run");
+    let plugin = r#"(component (import "wasi:http/outgoing-handler@0.2.0" (instance)))"#;
+    refused("plugin.wat", plugin, "it imports `wasi:http/outgoing-handler@0.2.0`");
+    refused("plugin.wat", plugin, "build it without HTTP (componentize-js: `disableFeatures:");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Plugins that see the world through WASI preview 1: there is a time, randomness, and
+//! Plugins that see the world through WASI preview 1 or WASI 0.2: there is a time, randomness, and
 //! somewhere to print, and nothing else.
 
 use crate::run::{Ran, Scene};
@@ -116,5 +116,65 @@ fn what_wasi_does_not_have_is_named() {
         scene.file("in.txt", "one\n");
         let says = format!("it imports `{name}` of `{module}`, and this program offers only");
         scene.host(&plugin).args("in.txt").run().exits(2).says(&says);
+    }
+}
+
+/// A component that looks at what its records name.
+const WORLD_2: &str = include_str!("data/world.wat");
+
+fn world_2(records: &str, arguments: &str) -> Ran {
+    let scene = Scene::new();
+    scene.file("in.txt", records);
+    scene.host(WORLD_2).args(arguments).arg("in.txt").run()
+}
+
+#[test]
+fn a_component_finds_a_world_in_which_nothing_is_granted() {
+    let records = "time\ngranted\nstay\ntime again\n";
+    let ran = world_2(records, "--sandbox-require seccomp");
+    ran.exits(0).writes(records);
+}
+
+#[test]
+fn the_same_comes_of_a_record_in_every_run_of_a_component() {
+    let records: String = (0..5000).map(|number| format!("random {number}\n")).collect();
+    let one = world_2(&records, "--workers 1");
+    let three = world_2(&records, "--workers 3 --range-size 1KiB");
+    let alone = world_2(&records, "--workers 2 --range-size 16KiB --isolate record");
+    assert_eq!(one.stdout, three.stdout);
+    assert_eq!(one.stdout, alone.stdout);
+    // One bit each: half of them, but for a chance of less than one in 10^40.
+    let kept = one.stdout.iter().filter(|&&byte| byte == b'\n').count();
+    assert!((2000..3000).contains(&kept), "{kept} kept");
+}
+
+#[test]
+fn what_a_component_prints_is_logged_and_what_it_cannot_do_is_a_trap_that_says_so() {
+    let records = "print this\nexit\nnothing\nmany\nprint that\n";
+    let ran = world_2(records, "--plugin-log stderr --on-error skip --retries 0");
+    ran.exits(4)
+        .writes("print this\nprint that\n")
+        .says("plugin info: print this\nplugin warn: print this\n")
+        .says("made the plugin trap: it called `exit` with 1\n")
+        .says("made the plugin trap: it called `poll` with nothing to wait for")
+        .says("made the plugin trap: it holds 10000 resources of WASI")
+        .says("plugin info: print that\nplugin warn: print that\n");
+}
+
+#[test]
+fn what_wasi_0_2_does_not_have_is_named() {
+    let imports = [
+        ("wasi:cli/exit@0.2.0", r#"(export "leave" (func))"#, "leave"),
+        ("wasi:clocks/wall-clock@0.2.0", r#"(export "now" (func (result u64)))"#, "now"),
+    ];
+    for (interface, export, name) in imports {
+        let plugin = format!(r#"(component (import "{interface}" (instance {export})))"#);
+        let scene = Scene::new();
+        scene.file("in.txt", "one\n");
+        let ran = scene.host(&plugin).args("in.txt").run();
+        ran.exits(2)
+            .says("its imports are not what this program offers")
+            .says(interface)
+            .says(name);
     }
 }

@@ -3,6 +3,7 @@
 //! are no files, directories or sockets.
 
 pub(super) mod preview1;
+pub(super) mod preview2;
 
 use std::sync::Arc;
 
@@ -82,6 +83,8 @@ pub(in crate::runtime) struct World {
     command: Option<Terminal>,
     /// Standard descriptors that were closed.
     closed: [bool; 3],
+    /// What a component holds.
+    held: preview2::Held,
 }
 
 impl World {
