@@ -347,6 +347,10 @@ pub(crate) fn fuzz(data: &[u8]) {
             assert!(failure.plugin.is_none_or(|plugin| plugin < rules_of_job.plugins));
             at = failure.offset + failure.length;
         }
+        for place in finished.log.iter().filter_map(|logged| logged.record) {
+            assert!((START..done.stop).contains(&place.offset));
+            assert!(place.before < finished.records());
+        }
         match rules_of_job.results {
             Results::State => assert!(finished.output.is_empty()),
             _ => assert!(

@@ -154,7 +154,7 @@ fn what_a_component_prints_is_logged_and_what_it_cannot_do_is_a_trap_that_says_s
     let ran = world_2(records, "--plugin-log stderr --on-error skip --retries 0");
     ran.exits(4)
         .writes("print this\nprint that\n")
-        .says("plugin info: print this\nplugin warn: print this\n")
+        .says("plugin info, record 1 of in.txt: print this\nplugin warn, record 1 of in.txt: print this\n")
         .says("made the plugin trap: it called `exit` with 1\n")
         .says("made the plugin trap: it called `poll` with nothing to wait for")
         .says("made the plugin trap: it holds 10000 resources of WASI")
