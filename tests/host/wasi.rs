@@ -158,7 +158,7 @@ fn what_a_component_prints_is_logged_and_what_it_cannot_do_is_a_trap_that_says_s
         .says("made the plugin trap: it called `exit` with 1\n")
         .says("made the plugin trap: it called `poll` with nothing to wait for")
         .says("made the plugin trap: it holds 10000 resources of WASI")
-        .says("plugin info: print that\nplugin warn: print that\n");
+        .says("plugin info, record 5 of in.txt: print that\nplugin warn, record 5 of in.txt: print that\n");
 }
 
 #[test]
