@@ -27,10 +27,6 @@ pub(crate) struct Checked {
 /// A sentence that says what is wrong and what would be right.
 pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String> {
     let binary = binary(plugin)?;
-    let broken = |error: wasmtime::Error| {
-        format!("it is damaged, or needs WebAssembly features that are not offered: {error:#}")
-    };
-    let cannot = |error: wasmtime::Error| format!("it cannot be compiled: {error:#}");
     if wasmparser::Parser::is_component(&binary) {
         if let Some(wrapped) = wrapped::find(&binary)
             && let Some(checked) = compile_wrapped(engine, &wrapped)
@@ -42,13 +38,17 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String>
         let artifact = component.serialize().map_err(cannot)?;
         Ok(Checked { abi: Abi::Component, operation, artifact })
     } else {
-        let module = Module::from_binary(engine, &binary).map_err(broken)?;
-        check_imports(&module)?;
-        let call = check_exports(&module)?;
-        check_metadata(&binary, call)?;
-        let artifact = core_module::compile(engine, &module, call).map_err(cannot)?;
-        Ok(Checked { abi: Abi::Core, operation: call.operation, artifact })
+        compile_module(engine, &binary)
     }
+}
+
+fn compile_module(engine: &Engine, binary: &[u8]) -> Result<Checked, String> {
+    let module = Module::from_binary(engine, binary).map_err(broken)?;
+    check_imports(&module)?;
+    let call = check_exports(&module)?;
+    check_metadata(binary, call)?;
+    let artifact = core_module::compile(engine, &module, call).map_err(cannot)?;
+    Ok(Checked { abi: Abi::Core, operation: call.operation, artifact })
 }
 
 /// Checks a component and compiles the module that it wraps; nothing if either is not as it
@@ -56,11 +56,16 @@ pub(crate) fn compile(engine: &Engine, plugin: &[u8]) -> Result<Checked, String>
 fn compile_wrapped(engine: &Engine, wrapped: &Wrapped<'_>) -> Option<Checked> {
     let component = Component::from_binary(engine, &wrapped.hollow).ok()?;
     let operation = check_component(engine, &component).ok()?;
-    let module = Module::from_binary(engine, wrapped.module).ok()?;
-    check_imports(&module).ok()?;
-    let call = check_exports(&module).ok()?;
-    let artifact = core_module::compile(engine, &module, call).ok()?;
-    (call.operation == operation).then_some(Checked { abi: Abi::Core, operation, artifact })
+    let checked = compile_module(engine, wrapped.module).ok()?;
+    (checked.operation == operation).then_some(checked)
+}
+
+fn broken(error: wasmtime::Error) -> String {
+    format!("it is damaged, or needs WebAssembly features that are not offered: {error:#}")
+}
+
+fn cannot(error: wasmtime::Error) -> String {
+    format!("it cannot be compiled: {error:#}")
 }
 
 /// The binary form of a plugin given as binary or text.

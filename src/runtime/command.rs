@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, Error, InstancePre, Result, Store, TypedFunc};
 
-use super::guest::refuel;
+use super::guest::{self, refuel};
 use super::operation::Call;
 use super::wasi::{Exit, Terminal};
 use super::{Guest, Terms, Trapped, core_imports, core_module, trapped};
@@ -39,8 +39,7 @@ impl Command {
 
     /// Makes an instance, for one run.
     pub fn instantiate(&self) -> std::result::Result<Process, Trapped> {
-        let mut store = Store::new(self.prepared.module().engine(), Guest::new(&self.terms));
-        store.limiter(|guest| guest);
+        let mut store = guest::store(self.prepared.module().engine(), &self.terms);
         match self.start_of(&mut store) {
             Ok(start) => Ok(Process {
                 store,

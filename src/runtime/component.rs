@@ -3,7 +3,7 @@
 use wasmtime::component::{Component, ComponentNamedList, Func, InstancePre, Lift, Lower};
 use wasmtime::{Engine, Error, Result, Store};
 
-use super::guest::refuel;
+use super::guest::{self, refuel};
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::wasi::preview2;
 use super::{
@@ -37,8 +37,7 @@ impl Plugin {
     }
 
     pub fn instantiate(&self) -> std::result::Result<ComponentInstance, Trapped> {
-        let mut store = Store::new(self.prepared.engine(), Guest::new(&self.terms));
-        store.limiter(|guest| guest);
+        let mut store = guest::store(self.prepared.engine(), &self.terms);
         // A list can name one text over and over: what is copied has to be bounded.
         let most = match self.terms.operation {
             Operation::Reduce => self.terms.max_state.max(self.terms.max_output),

@@ -20,7 +20,7 @@ use wasmtime::{
 };
 
 use super::driver::{self, Driver};
-use super::guest::refuel;
+use super::guest::{self, refuel};
 use super::operation::{Call, FINISH, Function, MERGE, TAKE};
 use super::{Answer, Guest, Made, State, Terms, Trapped, Verdict, core_imports, trapped};
 use crate::protocol::{MAX_TEXT, Operation};
@@ -83,8 +83,7 @@ impl Plugin {
     }
 
     pub fn instantiate(&self) -> std::result::Result<CoreInstance, Trapped> {
-        let mut store = Store::new(self.prepared.module().engine(), Guest::new(&self.terms));
-        store.limiter(|guest| guest);
+        let mut store = guest::store(self.prepared.module().engine(), &self.terms);
         match self.exports(&mut store) {
             Ok(exports) => Ok(CoreInstance {
                 store,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmtime::{ResourceLimiter, Store};
+use wasmtime::{Engine, ResourceLimiter, Store};
 
 use super::Terms;
 use super::TooMuch;
@@ -167,6 +167,13 @@ impl Guest {
         }
         granted.is_some()
     }
+}
+
+/// A store for one instance of a plugin.
+pub(super) fn store(engine: &Engine, terms: &Terms) -> Store<Guest> {
+    let mut store = Store::new(engine, Guest::new(terms));
+    store.limiter(|guest| guest);
+    store
 }
 
 /// Gives an instance what it may execute in its next call, if that is metered.

@@ -131,9 +131,13 @@ impl Plan {
     }
 }
 
+/// Whether a plugin has this operation.
+fn is(operation: Operation) -> impl Fn(&Artifact) -> bool {
+    move |artifact| artifact.operation == operation
+}
+
 /// What comes of records that pass these plugins, in whatever format.
 pub(super) fn results(artifacts: &[Artifact]) -> Results {
-    let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
     match artifacts.last() {
         Some(last) if last.operation == Operation::Reduce => Results::State,
         Some(last) if last.operation == Operation::Command => Results::Printed,
@@ -148,7 +152,6 @@ pub(super) fn results(artifacts: &[Artifact]) -> Results {
 /// [`Error::Usage`] with the plugin that cannot stand where it stands.
 pub(super) fn check_operations(job: &Job, artifacts: &[Artifact]) -> Result<(), Error> {
     let last = artifacts.len() - 1;
-    let is = |operation| move |artifact: &Artifact| artifact.operation == operation;
     let reduce = artifacts.iter().position(is(Operation::Reduce));
     let command = artifacts.iter().position(is(Operation::Command));
     let name = |place: usize| job.plugins[place].path.display();

@@ -151,9 +151,9 @@ impl Chain {
         }
     }
 
-    /// Writes what the plugins have logged of the record that stands there. Then it lets go of instances as
-    /// `--isolate` wants it after a record, and of those whose memory, which never shrinks,
-    /// has grown past its mark.
+    /// Writes what the plugins have logged of the record that stands there. Then it lets go of
+    /// instances as `--isolate` wants it after a record, and of those whose memory, which never
+    /// shrinks, has grown past its mark.
     pub fn end_record(&mut self, text: &mut Text<'_>, record: Place) {
         if self.fold.is_some() || self.command.is_some() {
             self.write_log(text, Some(record));
@@ -229,7 +229,7 @@ impl Chain {
             return feed(links, record, next, true, &mut write);
         };
         fold.begin();
-        feed(links, record, next, true, &mut |out| fold.add(text_of(&out, record)))
+        feed(links, record, next, true, &mut |out| fold.add(out.text(record)))
     }
 
     /// Sends many records through all plugins but a reduce. Gives what comes out for each.
@@ -260,13 +260,15 @@ impl Chain {
             fold.begin();
         }
         for out in &outs {
-            let out = match out {
-                Out::Same => Out::Same,
-                Out::Made(text) => Out::Made(text.as_str()),
-            };
             match &mut self.fold {
-                Some(fold) => fold.add(text_of(&out, record))?,
-                None => write(out).map_err(Stopped::NotWritten)?,
+                Some(fold) => fold.add(out.text(record))?,
+                None => {
+                    let out = match out {
+                        Out::Same => Out::Same,
+                        Out::Made(text) => Out::Made(text.as_str()),
+                    };
+                    write(out).map_err(Stopped::NotWritten)?;
+                }
             }
         }
         Ok(outs.len() as u64)
@@ -295,19 +297,12 @@ impl Chain {
     }
 }
 
-fn text_of<'a>(out: &Out<&'a str>, record: &'a str) -> &'a str {
-    match out {
-        Out::Same => record,
-        Out::Made(text) => text,
-    }
-}
-
-impl Out<String> {
+impl<T: AsRef<str>> Out<T> {
     /// What came out for a record.
     pub fn text<'a>(&'a self, record: &'a str) -> &'a str {
         match self {
             Out::Same => record,
-            Out::Made(text) => text,
+            Out::Made(text) => text.as_ref(),
         }
     }
 }
@@ -352,10 +347,7 @@ fn feed_each(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(), 
         let mut after = Vec::new();
         let mut rejected = None;
         for out in std::mem::take(before) {
-            let text = match &out {
-                Out::Same => record,
-                Out::Made(text) => text.as_str(),
-            };
+            let text = out.text(record);
             let mut keep = |part: Out<&str>| {
                 after.push(match part {
                     Out::Same => out.clone(),
@@ -385,12 +377,7 @@ fn feed_batch(link: &mut Link, records: &[&str], all: &mut [Outs]) -> Result<(),
         .iter()
         .zip(all.iter())
         .filter_map(|(record, outs)| Some((record, outs.as_ref().ok()?)))
-        .flat_map(|(record, outs)| {
-            outs.iter().map(|out| match out {
-                Out::Same => *record,
-                Out::Made(text) => text.as_str(),
-            })
-        })
+        .flat_map(|(record, outs)| outs.iter().map(|out| out.text(record)))
         .collect();
     if texts.is_empty() {
         return Ok(());

@@ -1,12 +1,11 @@
 //! The command at the end of a chain: it gets the records of a range as lines, and what it
 //! prints are records.
 
-use crate::records::write_compact;
 use crate::runtime::{self, Guest, Process, Trapped};
 
 use super::batch::{Batch, Waiting};
 use super::chain::{Out, Stopped};
-use super::output::NotWritten;
+use super::output::{NotWritten, write_as_line};
 
 /// What a command is given of records: each text that came out for them, as a line.
 #[derive(Debug, Default)]
@@ -51,17 +50,11 @@ impl Feed {
     fn push_line(&mut self, text: &str) -> Result<(), NotWritten> {
         let start = self.lines.len();
         self.lines.extend_from_slice(text.as_bytes());
-        let breaks = |line: &[u8]| memchr::memchr(b'\n', line).is_some();
-        if breaks(&self.lines[start..]) {
+        let line = &mut self.lines[start..];
+        if memchr::memchr(b'\n', line).is_some() {
             // Where JSON has line breaks between its parts, it can do without.
-            let line = &mut self.lines[start..];
-            let length = write_compact(text.as_bytes(), line).unwrap_or(text.len());
+            let length = write_as_line(text.as_bytes(), line)?;
             self.lines.truncate(start + length);
-            if breaks(&self.lines[start..]) {
-                return Err(NotWritten::Malformed(
-                    "a string in it has a raw line break, so it cannot be one line",
-                ));
-            }
         }
         self.lines.push(b'\n');
         Ok(())

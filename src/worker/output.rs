@@ -151,15 +151,7 @@ impl<'a> Output<'a> {
         }
         let length = match (seen.format, self.framing) {
             (Format::JsonArray | Format::JsonSequence, Framing::Lines | Framing::Text)
-            | (Format::Ndjson, Framing::Text) => {
-                let length = write_compact(record, room).ok_or(NotWritten::Full)?;
-                if memchr::memchr(b'\n', &room[..length]).is_some() {
-                    return Err(NotWritten::Malformed(
-                        "a string in it has a raw line break, so it cannot be one line",
-                    ));
-                }
-                length
-            }
+            | (Format::Ndjson, Framing::Text) => write_as_line(record, room)?,
             (Format::Lines, Framing::Lines | Framing::Values | Framing::Elements) => {
                 self.rows.made.clear();
                 push_string(&mut self.rows.made, seen.record);
@@ -234,6 +226,17 @@ impl<'a> Output<'a> {
         self.records += 1;
         fault::pass("after-output");
         Ok(())
+    }
+}
+
+/// Writes a JSON value as one line, and gives its length.
+pub(super) fn write_as_line(value: &[u8], room: &mut [u8]) -> Result<usize, NotWritten> {
+    let length = write_compact(value, room).ok_or(NotWritten::Full)?;
+    match memchr::memchr(b'\n', &room[..length]) {
+        None => Ok(length),
+        Some(_) => Err(NotWritten::Malformed(
+            "a string in it has a raw line break, so it cannot be one line",
+        )),
     }
 }
 

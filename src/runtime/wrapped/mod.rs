@@ -39,6 +39,10 @@ struct Wrapper<'a, 'b> {
     parts: &'b Parts<'a>,
     /// The instance of the module whose functions are exported.
     main: u32,
+    /// What its imports are called through, if there is such glue.
+    shim: Option<Shim<'a>>,
+    /// There is glue that has it initialized.
+    has_starter: bool,
 }
 
 impl<'a, 'b> Wrapper<'a, 'b> {
@@ -50,7 +54,8 @@ impl<'a, 'b> Wrapper<'a, 'b> {
         let CoreFunction::Export { instance, .. } = *parts.core_function(*core)? else {
             return None;
         };
-        Some(Wrapper { parts, main: instance })
+        let has_starter = has_starter(parts, instance);
+        Some(Wrapper { parts, main: instance, shim: Shim::of(parts), has_starter })
     }
 
     /// The index of the module, if there is nothing in the component but it and glue, and that
@@ -60,8 +65,9 @@ impl<'a, 'b> Wrapper<'a, 'b> {
         let main = Outside::of(self.parts.module(index)?).ok()?;
         let fits = self.exports_are_its_own(&main)?
             && self.imports_are_what_they_are_called(&main)?
-            && self.initialized_once(&main)?
-            && self.instances_of_modules() == self.glue().count() + 1;
+            // What it wants called first is called exactly if it is there.
+            && main.exports.contains(&INITIALIZE) == self.has_starter
+            && self.instances_of_modules() == 1 + self.instances_of_glue();
         fits.then_some(index)
     }
 
@@ -71,10 +77,9 @@ impl<'a, 'b> Wrapper<'a, 'b> {
         self.parts.instances.iter().filter(is_one).count()
     }
 
-    /// The instances beside the main one that are nothing but glue.
-    fn glue(&self) -> impl Iterator<Item = u32> {
-        let shim = self.shim().into_iter().flat_map(|shim| [shim.instance, shim.fixup]);
-        shim.chain(self.starter())
+    /// How many of them are nothing but glue: a shim and its fixup, a starter.
+    fn instances_of_glue(&self) -> usize {
+        2 * usize::from(self.shim.is_some()) + usize::from(self.has_starter)
     }
 
     /// Whether each export is the module's function of the same name, called as we do it.
@@ -120,10 +125,9 @@ impl<'a, 'b> Wrapper<'a, 'b> {
     /// Whether what the module imports is, by whatever way, the component's own import of the
     /// same name.
     fn imports_are_what_they_are_called(&self, main: &Outside<'_>) -> Option<bool> {
-        let shim = self.shim();
         for &(module, name) in &main.imports {
             let mut function = self.parts.given_function(self.main, (module, name))?;
-            if let (Some(shim), CoreFunction::Export { instance, name }) = (&shim, &function)
+            if let (Some(shim), CoreFunction::Export { instance, name }) = (&self.shim, &function)
                 && *instance == shim.instance
             {
                 function = self.parts.given_function(shim.fixup, shim.filled_by(name)?)?;
@@ -139,44 +143,18 @@ impl<'a, 'b> Wrapper<'a, 'b> {
         }
         Some(true)
     }
+}
 
-    /// Whether what a module wants called first is called exactly if it is there.
-    fn initialized_once(&self, main: &Outside<'_>) -> Option<bool> {
-        Some(main.exports.contains(&INITIALIZE) == self.starter().is_some())
-    }
-
-    /// The instance that has the module initialized.
-    fn starter(&self) -> Option<u32> {
-        let instances = (0..).zip(&self.parts.instances);
-        let mut starters = instances.map(|(instance, _)| instance).filter(|&instance| {
-            let initializes = || {
-                let module = self.parts.instantiated(instance)?;
-                let first = glue::starter(self.parts.module(module)?)?;
-                let CoreFunction::Export { instance: of, name } =
-                    self.parts.given_function(instance, first)?
-                else {
-                    return None;
-                };
-                Some((of, name) == (self.main, INITIALIZE))
-            };
-            initializes() == Some(true)
-        });
-        starters.next()
-    }
-
-    /// The pair of instances through which the module's imports are called.
-    fn shim(&self) -> Option<Shim<'a>> {
-        let instances = || 0..u32::try_from(self.parts.instances.len()).unwrap_or(0);
-        let read = |instance| self.parts.module(self.parts.instantiated(instance)?);
-        let found = instances().find_map(|one| Some((one, glue::shim(read(one)?)?)))?;
-        let (instance, slots) = found;
-        instances().find_map(|fixup| {
-            let filled = glue::fixup(read(fixup)?)?;
-            let table = self.parts.given_table(fixup, filled.table)?;
-            let fits = table == (instance, slots.table) && filled.slots.len() == slots.names.len();
-            fits.then(|| Shim { instance, fixup, names: slots.names.clone(), by: filled.slots })
-        })
-    }
+/// Whether an instance has the main one initialized.
+fn has_starter(parts: &Parts<'_>, main: u32) -> bool {
+    let initializes = |instance: u32| {
+        let first = glue::starter(parts.module(parts.instantiated(instance)?)?)?;
+        match parts.given_function(instance, first)? {
+            CoreFunction::Export { instance, name } => Some((instance, name) == (main, INITIALIZE)),
+            CoreFunction::Lowered { .. } => None,
+        }
+    };
+    parts.instance_numbers().any(|instance| initializes(instance) == Some(true))
 }
 
 /// Functions that only call what stands in a table, and the instance that fills it.
@@ -190,6 +168,19 @@ struct Shim<'a> {
 }
 
 impl<'a> Shim<'a> {
+    /// The pair of instances through which a module's imports are called.
+    fn of(parts: &Parts<'a>) -> Option<Shim<'a>> {
+        let read = |instance| parts.module(parts.instantiated(instance)?);
+        let mut instances = parts.instance_numbers();
+        let (instance, slots) = instances.find_map(|one| Some((one, glue::shim(read(one)?)?)))?;
+        parts.instance_numbers().find_map(|fixup| {
+            let filled = glue::fixup(read(fixup)?)?;
+            let table = parts.given_table(fixup, filled.table)?;
+            let fits = table == (instance, slots.table) && filled.slots.len() == slots.names.len();
+            fits.then(|| Shim { instance, fixup, names: slots.names.clone(), by: filled.slots })
+        })
+    }
+
     /// What a function of this name calls.
     fn filled_by(&self, name: &str) -> Option<Import<'a>> {
         let place = self.names.iter().position(|one| *one == name)?;
@@ -229,25 +220,16 @@ impl<'a> Outside<'a> {
 /// The component with one of its modules hollowed out.
 fn hollow_component(component: &[u8], module: u32) -> Result<Vec<u8>> {
     let mut hollow = Component::new();
-    let mut nested = false;
     let mut modules = 0;
-    for payload in Parser::new(0).parse_all(component) {
-        let payload = payload?;
-        match &payload {
-            Payload::ModuleSection { unchecked_range, .. } => {
-                nested = true;
-                let bytes = &component[unchecked_range.clone()];
-                let hollowed = if modules == module { hollow_module(bytes)? } else { bytes.into() };
-                hollow.section(&RawSection { id: 1, data: &hollowed });
-                modules += 1;
-            }
-            Payload::End(_) => nested = false,
-            _ if nested => {}
-            _ => {
-                if let Some((id, range)) = payload.as_section() {
-                    hollow.section(&RawSection { id, data: &component[range] });
-                }
-            }
+    for section in parts::sections(component) {
+        let section = section?;
+        if let Payload::ModuleSection { unchecked_range, .. } = &section {
+            let bytes = &component[unchecked_range.clone()];
+            let hollowed = if modules == module { hollow_module(bytes)? } else { bytes.into() };
+            hollow.section(&RawSection { id: 1, data: &hollowed });
+            modules += 1;
+        } else if let Some((id, range)) = section.as_section() {
+            hollow.section(&RawSection { id, data: &component[range] });
         }
     }
     Ok(hollow.finish())

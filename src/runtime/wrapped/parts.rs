@@ -2,7 +2,7 @@
 
 use wasmparser::{
     CanonicalFunction, CanonicalOption, ComponentAlias, ComponentExternalKind, ComponentTypeRef,
-    Encoding, Export, ExternalKind, Instance, Parser, Payload,
+    Encoding, Export, ExternalKind, Instance, Parser, Payload, Result,
 };
 
 use super::glue::Import;
@@ -49,19 +49,31 @@ pub(super) enum Function<'a> {
 /// Reads a component; nothing if it has what none that wraps a module has, or is damaged.
 pub(super) fn read(component: &[u8]) -> Option<Parts<'_>> {
     let mut parts = Parts::default();
-    let mut nested = false;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload.ok()? {
+    for section in sections(component) {
+        match section.ok()? {
             Payload::ModuleSection { unchecked_range, .. } => {
-                nested = true;
                 parts.modules.push(component.get(unchecked_range)?);
             }
-            Payload::End(_) => nested = false,
-            _ if nested => {}
-            payload => parts.add(payload)?,
+            section => parts.add(section)?,
         }
     }
     Some(parts)
+}
+
+/// The sections of a component itself, and none of those of the modules in it.
+pub(super) fn sections(component: &[u8]) -> impl Iterator<Item = Result<Payload<'_>>> {
+    let mut nested = false;
+    Parser::new(0).parse_all(component).filter(move |payload| match payload {
+        Ok(Payload::ModuleSection { .. }) => {
+            nested = true;
+            true
+        }
+        Ok(Payload::End(_)) => {
+            nested = false;
+            false
+        }
+        _ => !nested,
+    })
 }
 
 impl<'a> Parts<'a> {
@@ -151,6 +163,11 @@ impl<'a> Parts<'a> {
             _ => return None,
         }
         Some(())
+    }
+
+    /// The numbers of all core instances.
+    pub fn instance_numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        0..u32::try_from(self.instances.len()).unwrap_or(u32::MAX)
     }
 
     pub fn module(&self, index: u32) -> Option<&'a [u8]> {
