@@ -391,8 +391,10 @@ impl Supervisor<'_> {
                 let _ = worker.handle.send(Request::Stop);
             }
         }
-        // While they end, what nobody needs any more is given back.
-        drop(self.directory);
+        // While they end, what nobody needs any more is given back; but one that is still
+        // starting may be about to put its socket there.
+        let starts = |place: &Place| place.worker.as_ref().is_some_and(|worker| !worker.online);
+        let directory = self.places.iter().any(starts).then_some(self.directory);
         let workers: Vec<_> = self
             .places
             .into_iter()
@@ -409,6 +411,7 @@ impl Supervisor<'_> {
             let (violation, last_words) = (None, worker.last_words.take());
             (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
         }
+        drop(directory);
         self.ledger.close(end, started.elapsed(), self.events)
     }
 }
