@@ -9,6 +9,7 @@ pub mod report;
 mod retry;
 pub mod stats;
 mod subcommand;
+mod test;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -67,6 +68,7 @@ pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
     match std::env::args_os().nth(1) {
         Some(first) if first == "doctor" => Err(doctor::run()),
+        Some(first) if first == "test" => Err(test::run()),
         Some(first) if first == "merge" => merge::MERGE.request(std::env::args_os().skip(1)),
         Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),
         _ => {

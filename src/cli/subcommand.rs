@@ -34,6 +34,24 @@ impl Subcommand {
             .map_err(|error| report::refuse(&error))
     }
 
+    /// What the words say, of which none may be without a meaning here.
+    ///
+    /// # Errors
+    /// What is wrong with them, in a line.
+    pub fn understand(
+        &self,
+        words: impl Iterator<Item = OsString>,
+    ) -> Result<(ArgMatches, Arguments), String> {
+        let name = OsString::from(self.name);
+        let parsed = self.parse(std::iter::once(name).chain(words)).map_err(|error| {
+            let said = error.to_string();
+            let line = said.lines().next().unwrap_or_default();
+            line.strip_prefix("error: ").unwrap_or(line).to_owned()
+        })?;
+        self.refuse_others(&parsed.0).map_err(|error| error.to_string())?;
+        Ok(parsed)
+    }
+
     /// What the words say, if they can be understood.
     pub(super) fn parse(
         &self,

@@ -48,6 +48,7 @@ mod run;
 mod starved;
 mod stats;
 mod tables;
+mod testing;
 mod trying_out;
 mod wasi;
 mod wat;
