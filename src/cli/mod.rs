@@ -5,6 +5,7 @@ mod arguments;
 pub mod doctor;
 mod dry_run;
 mod merge;
+mod new;
 pub mod report;
 mod retry;
 pub mod stats;
@@ -69,6 +70,7 @@ pub fn request() -> Result<Request, ExitCode> {
     match std::env::args_os().nth(1) {
         Some(first) if first == "doctor" => Err(doctor::run()),
         Some(first) if first == "test" => Err(test::run()),
+        Some(first) if first == "new" => Err(new::run()),
         Some(first) if first == "merge" => merge::MERGE.request(std::env::args_os().skip(1)),
         Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),
         _ => {

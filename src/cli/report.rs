@@ -260,6 +260,9 @@ impl Reporter {
         }
         self.plugin_says(record.plugin_text.as_deref());
         self.backtrace(record);
+        if let Some(words) = job.alone(record) {
+            eprintln!("  to see what the plugin says of it: {}", printable(&words));
+        }
         eprintln!("  to go on without it: --on-error skip, or --dead-letters FILE to keep it");
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Grouped};
+use crate::error::{Error, Grouped, RecordFailure};
 use crate::input::{From, Only};
 use crate::protocol::{Metering, Settings};
 use crate::records::Pointer;
@@ -417,6 +417,23 @@ impl Job {
             Only::Offset(offset) => format!("the record with byte {}", Grouped(offset)),
         };
         self.only.map(only).or(self.limit.map(limit))
+    }
+
+    /// What has a record of this job, which failed, run by itself: more words for the same
+    /// command. Nothing where that is not possible.
+    pub fn alone(&self, record: &RecordFailure) -> Option<String> {
+        let has_records = self.inputs_are == InputsAre::Records;
+        if !has_records || self.from == Some(From::DeadLetters) || self.only.is_some() {
+            return None;
+        }
+        let only = match record.number {
+            Some(number) => format!("--only {number}"),
+            None => format!("--only @{}", record.offset),
+        };
+        Some(match self.inputs.len() {
+            0 | 1 => only,
+            _ => format!("{only} and no input but {}", record.input),
+        })
     }
 
     /// Where the output goes.

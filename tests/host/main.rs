@@ -32,6 +32,7 @@ mod inputs;
 mod isolation;
 mod limits;
 mod lines;
+mod new;
 mod odd_inputs;
 mod operations;
 mod order;

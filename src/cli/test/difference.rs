@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Effects, Style};
 use host::printable;
-use similar::{ChangeTag, TextDiff};
+use similar::{ChangeTag, InlineChangeMode, InlineChangeOptions, TextDiff};
 
 /// Lines around a difference that are shown with it.
 const AROUND: usize = 2;
@@ -19,13 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Empty where there is no difference.
 pub fn show(expected: &str, found: &str) -> String {
     let difference = TextDiff::configure().timeout(PATIENCE).diff_lines(expected, found);
+    let mut within = InlineChangeOptions::new();
+    // JSON has no spaces between words.
+    within.mode(InlineChangeMode::Chars).semantic_cleanup(true);
     let mut lines = Vec::new();
     for group in difference.grouped_ops(AROUND) {
         for (place, operation) in group.iter().enumerate() {
             if place == 0 {
                 lines.push(format!("line {}:", operation.old_range().start + 1));
             }
-            for change in difference.iter_inline_changes(operation) {
+            for change in difference.iter_inline_changes_with_options(operation, within) {
                 let (sign, style) = match change.tag() {
                     ChangeTag::Equal => (' ', Style::new()),
                     ChangeTag::Delete => ('-', AnsiColor::Red.on_default()),
@@ -79,9 +82,9 @@ mod tests {
 
     #[test]
     fn what_differs_within_a_line_is_emphasised() {
-        let shown = show("{\"name\":\"one\"}\n", "{\"name\":\"two\"}\n");
+        let shown = show("{\"name\":\"one\",\"n\":1}\n", "{\"name\":\"six\",\"n\":1}\n");
         let strong = AnsiColor::Green.on_default().effects(Effects::BOLD | Effects::UNDERLINE);
-        assert!(shown.contains(&format!("{strong}two")), "{shown}");
+        assert!(shown.contains(&format!("{strong}six{strong:#}")), "{shown}");
     }
 
     #[test]

@@ -1,0 +1,4 @@
+import { exported } from "./host.js";
+import * as plugin from "./plugin.js";
+
+export const expand = exported(plugin.expand);
