@@ -66,7 +66,7 @@ pub use event::{Event, LoggedRecord};
 pub use input::{From, Only};
 pub use job::{
     Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order,
-    Output, Resume, ResumeVerify, To, default_workers,
+    Output, Randomness, Resume, ResumeVerify, Time, To, default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FailureKind;
-use crate::job::Isolation;
+use crate::job::{Isolation, Time};
 use crate::range::{Nonce, Range};
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -140,8 +140,17 @@ pub(crate) struct Setups {
     pub data: Vec<String>,
     /// What a command finds on its command line, its own name first.
     pub arguments: Vec<String>,
+    pub surroundings: Surroundings,
     /// Names of the output's columns, where the user has named some.
     pub columns: Option<Vec<String>>,
+}
+
+/// What plugins see of time and randomness.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Surroundings {
+    pub time: Time,
+    /// What randomness is drawn from, besides the record's position: one for the whole run.
+    pub seed: [u8; 32],
 }
 
 /// What a worker has to know about one plugin of the chain.

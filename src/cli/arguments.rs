@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
@@ -36,6 +36,26 @@ pub(super) struct Arguments {
     /// A file that the plugins may read by this name, and nothing else
     #[arg(long, value_name = "NAME=FILE", help_heading = "What")]
     pub data: Vec<SideFile>,
+
+    /// What the wall clock shows when a record begins, for plugins that ask for the time: UTC
+    /// (2024-01-31T12:00:00Z) or seconds since 1970. It goes on only where it is read or slept
+    /// away [default: 2000-01-01T00:00:00Z]
+    #[arg(long, value_name = "TIME", conflicts_with = "real_clock", help_heading = "What")]
+    pub clock_start: Option<ClockStart>,
+
+    /// What randomness is drawn from besides the record's position, for plugins that ask for
+    /// some: the same number gives the same in every run [default: 0]
+    #[arg(long, value_name = "N", conflicts_with = "real_random", help_heading = "What")]
+    pub seed: Option<u64>,
+
+    /// Plugins see this machine's time. Sleep takes none of it all the same: the clocks go on
+    /// at once
+    #[arg(long, help_heading = "What")]
+    pub real_clock: bool,
+
+    /// Plugins see other randomness in every run, which cannot be gone on with (--resume)
+    #[arg(long, help_heading = "What")]
+    pub real_random: bool,
 
     /// For how long an instance of a plugin lives. As long as its worker is fastest; one
     /// whose memory has grown past a quarter of --memory (or twice what it had after its
@@ -440,6 +460,29 @@ impl std::fmt::Display for Param {
     }
 }
 
+/// A time as typed, in nanoseconds since 1970.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) struct ClockStart(pub u64);
+
+impl FromStr for ClockStart {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let time = match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => humantime::parse_rfc3339(text)
+                .ok()
+                .and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok()),
+        };
+        let nanoseconds = time.and_then(|time| u64::try_from(time.as_nanos()).ok());
+        nanoseconds.map(ClockStart).ok_or_else(|| {
+            "wanted is a time from 1970 to 2554 in UTC, like 2024-01-31T12:00:00Z or \
+             2024-01-31T12:00:00.5Z, or seconds since 1970"
+                .to_owned()
+        })
+    }
+}
+
 #[derive(Copy, Clone, Debug)]
 pub(super) struct MaxErrorsChoice(pub MaxErrors);
 
@@ -453,5 +496,44 @@ impl FromStr for MaxErrorsChoice {
             None => MaxErrors::Count(text.parse().map_err(|_| wrong())?),
         };
         Ok(MaxErrorsChoice(choice))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_of_utc_or_seconds_since_1970() {
+        for (text, wanted) in [
+            ("0", 0),
+            ("1706702400", 1_706_702_400_000_000_000),
+            ("2024-01-31T12:00:00Z", 1_706_702_400_000_000_000),
+            ("2024-01-31T12:00:00.25Z", 1_706_702_400_250_000_000),
+            ("2024-02-29T00:00:00+00:00", 1_709_164_800_000_000_000),
+            ("1970-01-01T00:00:00.000000001Z", 1),
+            ("2554-07-21T23:34:33Z", 18_446_744_073_000_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(ClockStart(wanted)), "{text}");
+        }
+        for text in [
+            "",
+            "now",
+            "-1",
+            "1.5",
+            "1969-12-31T23:59:59Z",
+            "2554-07-21T23:34:34Z",
+            "18446744074",
+            "2024-01-31",
+            "2024-01-31T12:00:00",
+            "2024-01-31 12:00:00Z",
+            "2024-01-31T12:00:00+01:00",
+            "2023-02-29T00:00:00Z",
+            "2024-13-01T00:00:00Z",
+            "2024-01-31T24:00:00Z",
+            "2024-01-31T12:00:00Zé",
+        ] {
+            assert!(text.parse::<ClockStart>().is_err(), "{text}");
+        }
     }
 }

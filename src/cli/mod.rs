@@ -21,12 +21,12 @@ use bytesize::ByteSize;
 use clap::Parser;
 use host::{
     Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
-    Output, Resume, ResumeVerify, Sandbox, To,
+    Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
 };
 
 use arguments::{
-    Arguments, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, SandboxChoice, SideFile,
-    ToFormat, VerifyChoice,
+    Arguments, ClockStart, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, SandboxChoice,
+    SideFile, ToFormat, VerifyChoice,
 };
 
 /// A validated request.
@@ -182,6 +182,16 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             IsolationChoice::Worker => Isolation::Worker,
             IsolationChoice::Range => Isolation::Range,
             IsolationChoice::Record => Isolation::Record,
+        })
+        .time(match arguments.clock_start {
+            _ if arguments.real_clock => Time::Real,
+            Some(ClockStart(time)) => Time::StartsAt(time),
+            None => Time::default(),
+        })
+        .randomness(match arguments.seed {
+            _ if arguments.real_random => Randomness::Real,
+            Some(seed) => Randomness::Seed(seed),
+            None => Randomness::default(),
         })
         .max_errors(arguments.max_errors.0)
         .retries(arguments.retries)

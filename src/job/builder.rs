@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{
     Cache, Columns, FirstRow, Fsync, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS,
-    MAX_RETRIES, MaxErrors, OnError, Order, Output, Plugin, Resume, ResumeVerify, To, Wanted,
+    MAX_RETRIES, MaxErrors, OnError, Order, Output, Plugin, Randomness, Resume, ResumeVerify, Time,
+    To, Wanted,
 };
 use crate::error::Error;
 use crate::input::{From, Only};
@@ -43,6 +44,19 @@ impl JobBuilder {
     /// Hands a file to all plugins, which may read it by this name.
     pub fn data(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         self.job.data.insert(name.into(), path.into());
+        self
+    }
+
+    /// Which time plugins see through WASI; default: a made-up one that starts at
+    /// 2000-01-01T00:00:00Z.
+    pub fn time(mut self, time: Time) -> Self {
+        self.job.time = time;
+        self
+    }
+
+    /// What the randomness that plugins see through WASI is drawn from; default: the seed 0.
+    pub fn randomness(mut self, randomness: Randomness) -> Self {
+        self.job.randomness = randomness;
         self
     }
 

@@ -190,6 +190,40 @@ pub enum Isolation {
     Record,
 }
 
+/// Which time plugins see.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Time {
+    /// A made-up one, the same in every run: the wall clock shows this at the beginning of
+    /// each record, in nanoseconds since 1970, and goes on where it is read or slept away.
+    StartsAt(u64),
+    /// The machine's. Sleeping takes no time of it: the clocks go on by what was slept, the
+    /// one on the wall until the record ends.
+    Real,
+}
+
+impl Default for Time {
+    /// 2000-01-01T00:00:00Z.
+    fn default() -> Time {
+        Time::StartsAt(946_684_800_000_000_000)
+    }
+}
+
+/// What plugins draw randomness from, besides the record's position.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Randomness {
+    /// This number: the same comes of a record in every run.
+    Seed(u64),
+    /// What the system gives anew for each run.
+    Real,
+}
+
+impl Default for Randomness {
+    /// The seed 0.
+    fn default() -> Randomness {
+        Randomness::Seed(0)
+    }
+}
+
 /// How many failed records a job may set aside and still be called done.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub enum MaxErrors {
@@ -307,6 +341,8 @@ pub struct Job {
     pub(crate) arguments: Vec<String>,
     /// Side data: names and files.
     pub(crate) data: BTreeMap<String, PathBuf>,
+    pub(crate) time: Time,
+    pub(crate) randomness: Randomness,
     pub(crate) isolation: Isolation,
     pub(crate) inputs: Vec<Input>,
     pub(crate) output: Output,
@@ -348,6 +384,8 @@ impl Job {
                 plugins: vec![Plugin::new(plugin.into())],
                 arguments: Vec::new(),
                 data: BTreeMap::new(),
+                time: Time::default(),
+                randomness: Randomness::default(),
                 isolation: Isolation::Worker,
                 inputs: Vec::new(),
                 output: Output::Stdout,

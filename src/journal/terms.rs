@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use crate::compile::Artifact;
 use crate::error::{Error, Grouped};
 use crate::input::{Found, Inputs};
 use crate::job::{
-    FirstRow, Input, InputsAre, Job, OnError, Order, Output, Resume, ResumeVerify, To, Wanted,
+    FirstRow, Input, InputsAre, Job, OnError, Order, Output, Randomness, Resume, ResumeVerify,
+    Time, To, Wanted,
 };
 use crate::range::InputId;
 use crate::side_data::SideData;
@@ -80,6 +82,13 @@ pub(crate) fn why_not(job: &Job, inputs: &Inputs, folds: bool) -> Option<String>
         return Some(
             "a reduce has one result of all records, and nothing before it; several runs with \
              --partial-state can be merged"
+                .into(),
+        );
+    }
+    if job.randomness == Randomness::Real {
+        return Some(
+            "what is left would be run with other randomness than what is done (--real-random); \
+             a --seed of your own stays the same"
                 .into(),
         );
     }
@@ -311,5 +320,18 @@ fn options(job: &Job) -> BTreeMap<String, String> {
     // They may be secret.
     option("--arg", short_hash(format!("{:?}", job.arguments).as_bytes()));
     option("--partial-state", given(job.wanted == Wanted::State));
+    let time = match job.time {
+        Time::StartsAt(time) => {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(time);
+            humantime::format_rfc3339(time).to_string()
+        }
+        Time::Real => "the machine's time (--real-clock)".into(),
+    };
+    option("--clock-start", time);
+    let seed = match job.randomness {
+        Randomness::Seed(seed) => seed.to_string(),
+        Randomness::Real => "drawn (--real-random)".into(),
+    };
+    option("--seed", seed);
     options
 }

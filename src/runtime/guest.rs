@@ -55,7 +55,7 @@ impl Guest {
             logged: false,
             params: Arc::clone(&terms.params),
             data: terms.data.clone(),
-            world: World::default(),
+            world: World::new(terms.surroundings),
         }
     }
 
@@ -222,7 +222,7 @@ impl ResourceLimiter for Guest {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::protocol::{MAX_LOG_OF_RECORD, Operation};
+    use crate::protocol::{MAX_LOG_OF_RECORD, Operation, Surroundings};
 
     /// With so many bytes of memory.
     pub fn guest(memory: u64) -> Guest {
@@ -237,6 +237,7 @@ pub(super) mod tests {
             max_log: MAX_LOG_OF_RECORD,
             params: Params::default(),
             data: Data::default(),
+            surroundings: Surroundings::default(),
         })
     }
 

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use wasmtime::{Config, Trap, WasmBacktraceDetails};
 
 use crate::error::FailureKind;
-use crate::protocol::{Abi, MAX_LOG_OF_RECORD, Metering, Operation, Settings, Setup, Start};
+use crate::protocol::{
+    Abi, MAX_LOG_OF_RECORD, Metering, Operation, Settings, Setup, Setups, Start, Surroundings,
+};
 
 use backtrace::backtrace;
 #[cfg(any(test, fuzzing))]
@@ -112,6 +114,7 @@ struct Terms {
     max_log: usize,
     params: Params,
     data: Data,
+    surroundings: Surroundings,
 }
 
 /// A compiled plugin, loaded and ready to be instantiated.
@@ -129,15 +132,14 @@ pub(crate) enum RecordPlugin {
 impl Loaded {
     /// Loads what [`compile`] made.
     ///
-    /// `plugins` is how many there are in the chain: they share what a record may log.
-    /// `arguments` are for a command. `artifact` is native code: whoever calls this runs it.
+    /// `setup` is its own among `setups`, which share what a record may log. `artifact` is
+    /// native code: whoever calls this runs it.
     pub fn load(
         engine: &Engine,
         setup: &Setup,
         start: &Start,
-        plugins: usize,
+        setups: &Setups,
         data: &Data,
-        arguments: &[String],
         artifact: &[u8],
     ) -> wasmtime::Result<Loaded> {
         let terms = Terms {
@@ -148,12 +150,13 @@ impl Loaded {
             max_instances: start.max_instances,
             own_instances: 0,
             fuel: start.fuel,
-            max_log: MAX_LOG_OF_RECORD / plugins.max(1),
+            max_log: MAX_LOG_OF_RECORD / setups.plugins.len().max(1),
             params: Arc::new(setup.params.clone()),
             data: data.clone(),
+            surroundings: setups.surroundings,
         };
         if setup.operation == Operation::Command {
-            return Command::load(engine, artifact, arguments, terms).map(Loaded::Command);
+            return Command::load(engine, artifact, &setups.arguments, terms).map(Loaded::Command);
         }
         Ok(Loaded::Records(match setup.abi {
             Abi::Core => RecordPlugin::Core(core_module::Plugin::load(engine, artifact, terms)?),

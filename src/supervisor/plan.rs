@@ -6,12 +6,14 @@ use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::rand::{GetRandomFlags, getrandom};
+
 use crate::compile::Artifact;
 use crate::compression::{SMALL_WINDOW, WINDOW};
 use crate::error::Error;
 use crate::input::{self, CutRules, Inputs, Wanted};
-use crate::job::{self, InputsAre, Job, Output};
-use crate::protocol::{Layout, Operation, Setup, Setups};
+use crate::job::{self, InputsAre, Job, Output, Randomness};
+use crate::protocol::{Layout, Operation, Setup, Setups, Surroundings};
 use crate::records::CHUNK;
 use crate::side_data::SideData;
 use crate::slots;
@@ -204,6 +206,19 @@ fn arguments(job: &Job) -> Vec<String> {
     std::iter::once(name).chain(job.arguments.iter().cloned()).collect()
 }
 
+/// What randomness is drawn from. Workers cannot ask the system: it is drawn here for all.
+fn seed(randomness: Randomness) -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    match randomness {
+        Randomness::Seed(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
+        Randomness::Real => {
+            // So few bytes come whole.
+            getrandom(&mut seed, GetRandomFlags::empty())?;
+        }
+    }
+    Ok(seed)
+}
+
 /// What workers have to know about plugins and side data, in a sealed memory file.
 pub(super) struct SetupsFile {
     pub file: OwnedFd,
@@ -226,8 +241,15 @@ impl SetupsFile {
             })
             .collect();
         let columns = job.columns.as_ref().map(|columns| columns.names().to_vec());
-        let setups =
-            Setups { plugins, data: data.names.clone(), arguments: arguments(job), columns };
+        let seed = seed(job.randomness);
+        let seed = seed.map_err(|error| Error::system("draw randomness (--real-random)", error))?;
+        let setups = Setups {
+            plugins,
+            data: data.names.clone(),
+            arguments: arguments(job),
+            surroundings: Surroundings { time: job.time, seed },
+            columns,
+        };
         let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;
         let file = slots::handover("setups").map_err(system)?;
         let written = file.try_clone().and_then(|file| File::from(file).write_all(&bytes));

@@ -205,18 +205,17 @@ fn load(
     setups.read_exact_at(&mut bytes, 0)?;
     let setups: Setups = postcard::from_bytes(&bytes)?;
     let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
-    let data = Data::new(setups.data.into_iter().zip(side_data).collect());
-    let (columns, arguments, setups) = (setups.columns, setups.arguments, setups.plugins);
+    let data = Data::new(setups.data.iter().cloned().zip(side_data).collect());
     let plugins: anyhow::Result<Vec<_>> = setups
+        .plugins
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
-            let code = artifact.as_ref();
-            let loaded = Loaded::load(engine, setup, start, setups.len(), &data, &arguments, code);
+            let loaded = Loaded::load(engine, setup, start, &setups, &data, artifact.as_ref());
             Ok((setup.operation, loaded.map_err(words)?))
         })
         .collect();
-    Ok((Chain::new(plugins?, start), columns))
+    Ok((Chain::new(plugins?, start), setups.columns))
 }
 
 impl Worker {

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use crate::job::Isolation;
 use crate::protocol::{
     AfterFailure, Batches, Framing, From, Layout, Metering, Mode, Process, Retries, Settings,
-    Setup, Start,
+    Setup, Setups, Start, Surroundings,
 };
 use crate::range::{InputId, Nonce, Range};
 use crate::records::{Format, Item, RangeReader};
@@ -133,7 +133,15 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
         params: params.collect(),
     };
     let code = &checked.artifact;
-    let loaded = Loaded::load(&engine, &setup, &start, 1, &Data::default(), &[], code).unwrap();
+    let setups = Setups {
+        plugins: vec![setup],
+        data: Vec::new(),
+        arguments: Vec::new(),
+        surroundings: Surroundings::default(),
+        columns: None,
+    };
+    let (setup, data) = (&setups.plugins[0], Data::default());
+    let loaded = Loaded::load(&engine, setup, &start, &setups, &data, code).unwrap();
     let layout = Layout { input: 1 << 16, output: 4 << 20 };
     let slot = SupervisorSlot::new(layout).unwrap();
     let [input_memory, output_memory] = slot.files();

@@ -50,6 +50,7 @@ mod starved;
 mod stats;
 mod tables;
 mod testing;
+mod time_and_randomness;
 mod trying_out;
 mod wasi;
 mod wat;

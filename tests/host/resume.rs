@@ -235,6 +235,15 @@ fn what_is_different_is_named() {
     let swapped = |from: &str, to: &str| run.replace(from, to);
     refuses(&scene, &swapped("-o", "--to json -o"), "--to was as the first input and is json now");
     refuses(&scene, &swapped("-o", "--from lines -o"), "--from was by name and is lines now");
+    let time = "--clock-start was 2000-01-01T00:00:00Z and is ";
+    for (flag, why) in [
+        ("--seed 7", "--seed was 0 and is 7 now".to_owned()),
+        ("--clock-start 86400", format!("{time}1970-01-02T00:00:00Z now")),
+        ("--clock-start 2024-01-31T12:00:00.5Z", format!("{time}2024-01-31T12:00:00.500000000Z")),
+        ("--real-clock", format!("{time}the machine's time (--real-clock) now")),
+    ] {
+        refuses(&scene, &swapped("-o", &format!("{flag} -o")), &why);
+    }
     refuses(&scene, &swapped("-letters d", "-letters e"), "dead letters were written to d");
     refuses(&scene, &swapped("data.ndjson", "data.ndjson else.ndjson"), "there were 1 inputs");
     refuses(&scene, &swapped("data.ndjson", "else.ndjson"), "else.ndjson stands where data.ndjson");
@@ -255,6 +264,22 @@ fn what_is_different_is_named() {
         scene.read("out.ndjson").len(),
         lines(60, 0).len() - "{\"n\":37,\"m\":\"!\"}\n".len()
     );
+}
+
+#[test]
+fn real_time_goes_on_and_real_randomness_does_not() {
+    for flags in ["--real-clock", "--clock-start 7 --seed 7"] {
+        let scene = Scene::new();
+        scene.file("data.ndjson", lines(60, 37));
+        goes_on(&scene, "out.ndjson", &format!("{flags} data.ndjson"));
+    }
+    let scene = Scene::new();
+    scene.file("data.ndjson", lines(60, 37));
+    let host = scene.host(&wat::traps()).args("--real-random -o out.ndjson data.ndjson");
+    host.run().exits(1).never_says("--resume");
+    let ran = resume(&scene, "--real-random -o out.ndjson data.ndjson").run();
+    ran.exits(2).says("--resume: what is left would be run with other randomness");
+    ran.says("a --seed of your own stays the same");
 }
 
 #[test]

@@ -1,22 +1,22 @@
 //! The world as a plugin sees it through WASI: nothing that it could reach or tell others
-//! by. Time is made up, randomness is drawn from a seed, what it prints is logged, and there
-//! are no files, directories or sockets.
+//! by. Time is made up unless the user wants the machine's, randomness is drawn from a seed,
+//! what it prints is logged, and there are no files, directories or sockets.
 
 pub(super) mod preview1;
 pub(super) mod preview2;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use blake3::{Hasher, OutputReader};
 
-use crate::protocol::Level;
+use crate::job::Time;
+use crate::protocol::{Level, Surroundings};
 
 pub(super) use preview1::Exit;
 
-/// What the wall clock shows at the beginning of each record, in nanoseconds since 1970:
-/// 2000-01-01T00:00:00Z.
-const CLOCK_START: u64 = 946_684_800 * SECOND;
-/// By how much both clocks go on whenever one of them is read, in nanoseconds.
+/// By how much both made-up clocks go on whenever one of them is read, and the finest that
+/// a plugin sees of real ones, in nanoseconds.
 const TICK: u64 = 1_000;
 const SECOND: u64 = 1_000_000_000;
 
@@ -67,11 +67,15 @@ impl Terminal {
 }
 
 /// One instance's world.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::runtime) struct World {
-    /// Nanoseconds since the instance began. It never goes back, as WASI wants it.
-    now: u64,
-    /// `now` when the record began.
+    surroundings: Surroundings,
+    /// When the instance began, where its clocks are real.
+    begun: Option<Instant>,
+    /// Nanoseconds by which its clocks went on since then, besides what they do by
+    /// themselves: made-up ones with each look, and all of them in sleep.
+    passed: u64,
+    /// `passed` when the record began.
     record: u64,
     /// The record's input and its offset there, which tell its randomness from that of others.
     position: (u32, u64),
@@ -88,9 +92,24 @@ pub(in crate::runtime) struct World {
 }
 
 impl World {
+    pub fn new(surroundings: Surroundings) -> World {
+        World {
+            surroundings,
+            begun: (surroundings.time == Time::Real).then(Instant::now),
+            passed: 0,
+            record: 0,
+            position: (0, 0),
+            random: None,
+            lines: Default::default(),
+            command: None,
+            closed: [false; 3],
+            held: preview2::Held::default(),
+        }
+    }
+
     /// Another record begins: the wall clock and randomness begin anew.
     pub fn begin_record(&mut self, position: (u32, u64)) {
-        self.record = self.now;
+        self.record = self.passed;
         self.position = position;
         self.random = None;
     }
@@ -106,18 +125,37 @@ impl World {
 
     /// Nanoseconds since 1970, or since the instance began.
     fn read(&mut self, clock: Clock) -> u64 {
-        self.now = self.now.saturating_add(TICK);
-        match clock {
-            Clock::Wall => CLOCK_START.saturating_add(self.now - self.record),
-            Clock::Monotonic => self.now,
+        if self.begun.is_none() {
+            self.passed = self.passed.saturating_add(TICK);
         }
+        match clock {
+            Clock::Wall => self.wall(),
+            Clock::Monotonic => self.now(),
+        }
+    }
+
+    /// What the monotonic clock shows: nanoseconds since the instance began. It never goes
+    /// back, as WASI wants it.
+    fn now(&self) -> u64 {
+        let by_itself = self.begun.map_or(0, |begun| nanoseconds(begun.elapsed()));
+        by_itself.saturating_add(self.passed)
+    }
+
+    /// What the wall clock shows: nanoseconds since 1970. What was slept away in a record is
+    /// forgotten with it.
+    fn wall(&self) -> u64 {
+        let by_itself = match self.surroundings.time {
+            Time::StartsAt(time) => time,
+            Time::Real => SystemTime::UNIX_EPOCH.elapsed().map_or(0, nanoseconds),
+        };
+        by_itself.saturating_add(self.passed - self.record)
     }
 
     /// When the monotonic clock shows what is waited for.
     fn deadline(&self, clock: Clock, time: u64, absolute: bool) -> u64 {
         match clock {
-            _ if !absolute => self.now.saturating_add(time),
-            Clock::Wall => self.record.saturating_add(time.saturating_sub(CLOCK_START)),
+            _ if !absolute => self.now().saturating_add(time),
+            Clock::Wall => self.now().saturating_add(time.saturating_sub(self.wall())),
             Clock::Monotonic => time,
         }
     }
@@ -136,17 +174,23 @@ impl World {
         is_open
     }
 
-    /// Sleeps until the monotonic clock shows at least this: that takes no time.
+    /// Sleeps until the monotonic clock shows at least this: that takes no time. Where the
+    /// clock is real it does not either. A worker that sleeps looks like one that stands
+    /// still, which blames no record, and no plugin may hold up a job without being blamed.
     fn sleep_until(&mut self, deadline: u64) {
-        self.now = self.now.max(deadline);
+        self.passed = self.passed.saturating_add(deadline.saturating_sub(self.now()));
     }
 
-    /// Fills a place with randomness: the same for the same record in every run.
+    /// Fills a place with randomness: the same for the same record and seed.
     fn fill(&mut self, place: &mut [u8]) {
         let (input, offset) = self.position;
         let reader = self.random.get_or_insert_with(|| {
             let mut hasher = Hasher::new_derive_key("host 2026-11-26 randomness of a record");
             hasher.update(&input.to_le_bytes()).update(&offset.to_le_bytes());
+            // The seed 0 adds nothing; zeros at the end tell no seeds apart.
+            let seed = &self.surroundings.seed;
+            let length = seed.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+            hasher.update(&seed[..length]);
             Box::new(hasher.finalize_xof())
         });
         reader.fill(place);
@@ -169,21 +213,30 @@ impl World {
     }
 }
 
+/// How long this is, in nanoseconds, as finely as a plugin may see it.
+fn nanoseconds(time: Duration) -> u64 {
+    let exact = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    exact - exact % TICK
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// 2000-01-01T00:00:00Z.
+    const START: u64 = 946_684_800 * SECOND;
+
     #[test]
     fn time_goes_on_where_it_is_read_and_the_wall_clock_begins_anew_with_each_record() {
-        let mut world = World::default();
+        let mut world = World::new(Surroundings::default());
         let mut seen = Vec::new();
         for record in 0..2 {
             world.begin_record((0, record));
             let first = world.read(Clock::Wall);
-            world.sleep_until(world.now + 5 * SECOND);
+            world.sleep_until(world.now() + 5 * SECOND);
             seen.push((first, world.read(Clock::Wall) - first));
         }
-        assert_eq!(seen, [(CLOCK_START + TICK, 5 * SECOND + TICK); 2]);
+        assert_eq!(seen, [(START + TICK, 5 * SECOND + TICK); 2]);
         let before = world.read(Clock::Monotonic);
         world.begin_record((0, 7));
         world.sleep_until(0);
@@ -193,7 +246,7 @@ mod tests {
     #[test]
     fn randomness_belongs_to_a_record() {
         let draw = |position, lengths: &[usize]| {
-            let mut world = World::default();
+            let mut world = World::new(Surroundings::default());
             world.begin_record(position);
             let mut drawn = Vec::new();
             for &length in lengths {
@@ -210,8 +263,51 @@ mod tests {
     }
 
     #[test]
+    fn randomness_is_another_with_another_seed() {
+        let draw = |seed: &[(usize, u8)]| {
+            let mut surroundings = Surroundings::default();
+            for &(at, byte) in seed {
+                surroundings.seed[at] = byte;
+            }
+            let mut world = World::new(surroundings);
+            world.begin_record((3, 77));
+            let mut drawn = [0; 32];
+            world.fill(&mut drawn);
+            drawn
+        };
+        let seeds: [&[(usize, u8)]; 6] =
+            [&[], &[(0, 1)], &[(0, 2)], &[(1, 1)], &[(0, 1), (1, 1)], &[(31, 1)]];
+        for (place, seed) in seeds.iter().enumerate() {
+            assert_eq!(draw(seed), draw(seed));
+            assert!(seeds[..place].iter().all(|other| draw(other) != draw(seed)), "{seed:?}");
+        }
+    }
+
+    #[test]
+    fn a_real_clock_is_the_machines_but_for_what_was_slept() {
+        let mut world = World::new(Surroundings { time: Time::Real, ..Default::default() });
+        world.begin_record((0, 0));
+        let machine = || nanoseconds(SystemTime::UNIX_EPOCH.elapsed().unwrap());
+        let (hour, day) = (3600 * SECOND, 24 * 3600 * SECOND);
+        assert!(world.read(Clock::Wall).abs_diff(machine()) < hour);
+        let before = world.read(Clock::Monotonic);
+        world.sleep_until(world.deadline(Clock::Wall, machine() + day, true));
+        let (wall, now) = (world.read(Clock::Wall), world.read(Clock::Monotonic));
+        assert!(wall.abs_diff(machine() + day) < hour);
+        assert!((now - before).abs_diff(day) < hour && now.is_multiple_of(TICK));
+        // Time that is over is not waited for.
+        world.sleep_until(world.deadline(Clock::Monotonic, 5, true));
+        world.sleep_until(world.deadline(Clock::Wall, START, true));
+        world.begin_record((0, 1));
+        assert!(world.read(Clock::Wall).abs_diff(machine()) < hour, "the day is forgotten");
+        assert!(world.read(Clock::Monotonic) >= now, "it never goes back");
+        world.sleep_until(u64::MAX);
+        assert_eq!(world.read(Clock::Monotonic), u64::MAX);
+    }
+
+    #[test]
     fn what_is_printed_becomes_lines() {
-        let mut world = World::default();
+        let mut world = World::new(Surroundings::default());
         let mut lines = Vec::new();
         for (stream, text) in [
             (Stream::Out, "one\ntw"),

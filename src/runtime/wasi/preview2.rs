@@ -383,7 +383,8 @@ fn poll(mut caller: Caller<'_>, all: &[Resource<Pollable>]) -> Result<Vec<u32>> 
     })?;
     let world = caller.data_mut().world_mut();
     world.sleep_until(*first);
-    let ready = (0u32..).zip(&deadlines).filter(|(_, deadline)| **deadline <= world.now);
+    let now = world.now();
+    let ready = (0u32..).zip(&deadlines).filter(|(_, deadline)| **deadline <= now);
     Ok(ready.map(|(at, _)| at).collect())
 }
 
