@@ -130,6 +130,21 @@ fn what_the_plugin_logs_and_why_it_traps_is_shown() {
 }
 
 #[test]
+fn a_case_can_say_which_time_it_is() {
+    let import = r#"(import "wasi_snapshot_preview1" "clock_time_get"
+      (func $clock (param i32 i64 i32) (result i32)))"#;
+    // Keeps a record in the first second of 1970.
+    let body = "(drop (call $clock (i32.const 0) (i64.const 0) (i32.const 256)))
+        (if (i64.lt_u (i64.load (i32.const 256)) (i64.const 1_000_000_000))
+          (then (return (call $yes))))
+        (call $no)";
+    let scene = project(&wat::filter_with(import, "", body), "1\n", "1\n");
+    assert_eq!(test(&scene, "").0, 1);
+    scene.file("cases/first/args", "--clock-start\n1970-01-01T00:00:00Z\n--seed\n7\n");
+    assert_eq!(test(&scene, "").0, 0);
+}
+
+#[test]
 fn one_case_of_several_can_be_asked_for() {
     let scene = project(&wat::keeps_all(), "1\n", "2\n");
     fs::create_dir_all(scene.path("cases/second")).unwrap();
@@ -154,6 +169,8 @@ fn a_case_of_a_stranger_writes_nothing_and_changes_no_sandbox() {
         "--cache\n../cache",
         "--resume",
         "--partial-state",
+        "--real-clock",
+        "--real-random",
     ] {
         let scene = project(&wat::keeps_all(), "1\n", "1\n");
         scene.file("mine", "mine").file("cases/first/args", format!("{flags}\n"));

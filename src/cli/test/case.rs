@@ -68,6 +68,8 @@ const CASE: Subcommand = Subcommand {
         "params",
         "arg",
         "data",
+        "clock_start",
+        "seed",
         "isolate",
         "inputs",
         "from",
