@@ -322,6 +322,7 @@ Examples:
 `host retry` runs records again that --dead-letters has written aside.
 `host merge` makes one result of states that runs with --partial-state have written.
 `host new` begins a plugin of your own: a small project in a language of your choice.
+`host inspect` shows what plugins export and may import.
 `host test` runs a plugin over the cases beside it and shows where it is not as expected.
 `host doctor` tells what the sandbox can be on this machine.
 

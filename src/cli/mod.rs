@@ -4,6 +4,7 @@
 mod arguments;
 pub mod doctor;
 mod dry_run;
+mod inspect;
 mod merge;
 mod new;
 pub mod report;
@@ -70,6 +71,7 @@ pub fn request() -> Result<Request, ExitCode> {
     match std::env::args_os().nth(1) {
         Some(first) if first == "doctor" => Err(doctor::run()),
         Some(first) if first == "test" => Err(test::run()),
+        Some(first) if first == "inspect" => Err(inspect::run()),
         Some(first) if first == "new" => Err(new::run()),
         Some(first) if first == "merge" => merge::MERGE.request(std::env::args_os().skip(1)),
         Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),

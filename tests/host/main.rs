@@ -29,6 +29,7 @@ mod formats;
 mod golden;
 mod imports;
 mod inputs;
+mod inspect;
 mod isolation;
 mod limits;
 mod lines;
