@@ -4,13 +4,16 @@
 mod arguments;
 pub mod doctor;
 mod dry_run;
+#[cfg(not(fuzzing))]
 mod inspect;
 mod merge;
+#[cfg(not(fuzzing))]
 mod new;
 pub mod report;
 mod retry;
 pub mod stats;
 mod subcommand;
+#[cfg(not(fuzzing))]
 mod test;
 
 use std::ffi::OsString;
@@ -64,8 +67,10 @@ pub enum PluginLog {
     Path(PathBuf),
 }
 
-/// Reads the command line. The error is the exit code of a program that has already
+/// Reads the command line (fuzzers have none, nor the subcommands that start programs or write
+/// files). The error is the exit code of a program that has already
 /// said why it ends.
+#[cfg(not(fuzzing))]
 pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
     match std::env::args_os().nth(1) {
