@@ -1,7 +1,6 @@
 //! `host doctor`: what the sandbox can be on this machine, layer by layer, and where
 //! compiled plugins are kept.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,8 +38,7 @@ pub fn run() -> ExitCode {
         true => as_json(&findings, cache.as_ref()),
         false => as_text(&findings, cache.as_ref()),
     };
-    // Nobody may be left to read it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    super::show(&text);
     let refused = findings.iter().any(|finding| finding.demanded && finding.trouble.is_some());
     ExitCode::from(if refused { 3 } else { 0 })
 }

@@ -1,7 +1,6 @@
 //! `--dry-run`: what would be done, as text.
 
 use std::fmt::{self, Write as _};
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -20,8 +19,7 @@ pub fn run(job: &Job) -> ExitCode {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write_text(&mut text, job, &explanation);
-    // Nobody may be left to read it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    super::show(&text);
     ExitCode::SUCCESS
 }
 

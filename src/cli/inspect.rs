@@ -1,7 +1,5 @@
 //! `host inspect`: shows the contract between `host` and plugins, which lies in `wit/`.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +8,7 @@ use clap::builder::PossibleValuesParser;
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
+use super::new::put;
 use super::report;
 
 static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/wit");
@@ -54,8 +53,7 @@ pub fn run() -> ExitCode {
         },
         (None, None) => overview(),
     };
-    // Nobody may be left to read it.
-    let _ = io::stdout().write_all(text.as_bytes());
+    super::show(&text);
     ExitCode::SUCCESS
 }
 
@@ -99,18 +97,12 @@ fn summary(name: &str) -> String {
 
 /// Writes the files where there are none of their names.
 fn write(directory: &Path) -> Result<(), Error> {
-    let cannot = |path: &Path, error: io::Error| {
-        let path = printable(&path.display().to_string());
-        Error::Usage(format!("cannot write {path}: {error}"))
-    };
-    let made = DirBuilder::new().recursive(true).create(directory);
-    made.map_err(|error| cannot(directory, error))?;
     for file in CONTRACT.files() {
         let path = directory.join(file.path());
-        let opened = OpenOptions::new().write(true).create_new(true).open(&path);
-        opened
-            .and_then(|mut opened| opened.write_all(file.contents()))
-            .map_err(|error| cannot(&path, error))?;
+        put(&path, file.contents_utf8().unwrap_or_default()).map_err(|error| {
+            let path = printable(&path.display().to_string());
+            Error::Usage(format!("cannot write {path}: {error}"))
+        })?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ mod subcommand;
 mod test;
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,6 +99,12 @@ enum InputsAre {
     States,
     /// Dead letters, whose records are to be run again.
     DeadLetters,
+}
+
+/// Shows a text on standard output.
+fn show(text: &str) {
+    // Nobody may be left to read it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// Reads arguments, or says what is wrong with them (or the help that was asked for).

@@ -67,8 +67,7 @@ pub fn run() -> ExitCode {
     };
     match told {
         Ok(text) => {
-            // Nobody may be left to read it.
-            let _ = io::stdout().write_all(text.as_bytes());
+            super::show(&text);
             ExitCode::SUCCESS
         }
         Err(error) => report::refuse(&error),
@@ -209,7 +208,7 @@ fn collect(
 }
 
 /// Writes a new file, and the directories that it lies in. A script can be run.
-fn put(path: &Path, text: &str) -> io::Result<()> {
+pub fn put(path: &Path, text: &str) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         DirBuilder::new().recursive(true).create(parent)?;
     }

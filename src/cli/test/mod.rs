@@ -4,6 +4,7 @@ mod case;
 mod difference;
 
 use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -138,17 +139,11 @@ fn find_plugin(named: &Path) -> Result<PathBuf, Error> {
     if !named.is_dir() {
         return Ok(named.to_owned());
     }
-    let cannot = |error: std::io::Error| {
-        Error::Usage(format!("cannot look into {}: {error}", named.display()))
-    };
-    let entries = named.read_dir().map_err(cannot)?;
-    let mut found = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(cannot)?;
+    let cannot =
+        |error: io::Error| Error::Usage(format!("cannot look into {}: {error}", named.display()));
+    let mut found = entries(named).map_err(cannot)?;
     let ending = |path: &PathBuf| path.extension().and_then(OsStr::to_str).map(str::to_owned);
     found.retain(|path| ending(path).is_some_and(|ending| PLUGIN.contains(&&*ending)));
-    found.sort();
     // Of several it is the one that is called as the directory is.
     let named_so = |path: &&PathBuf| {
         let directory = named.canonicalize().ok();
@@ -167,21 +162,24 @@ fn find_plugin(named: &Path) -> Result<PathBuf, Error> {
     }))
 }
 
+/// What is in a directory, sorted by name.
+fn entries(place: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = place.read_dir()?.map(|entry| entry.map(|entry| entry.path()));
+    let mut found = entries.collect::<io::Result<Vec<_>>>()?;
+    found.sort();
+    Ok(found)
+}
+
 /// The directories in a directory, sorted by name.
 fn directories(place: &Path) -> Result<Vec<PathBuf>, Error> {
-    let cannot = |error: std::io::Error| {
+    let cannot = |error: io::Error| {
         Error::Usage(format!(
             "cannot look into {} for the plugin's cases: {error}; `host test --help` says what \
              they are",
             place.display()
         ))
     };
-    let entries = place.read_dir().map_err(cannot)?;
-    let mut found = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(cannot)?;
+    let mut found = entries(place).map_err(cannot)?;
     found.retain(|path| path.is_dir());
-    found.sort();
     Ok(found)
 }
