@@ -31,6 +31,7 @@ mod account;
 mod compile;
 mod compression;
 mod dead_letter;
+mod description;
 mod descriptors;
 mod error;
 mod event;
@@ -60,7 +61,8 @@ mod worker;
 mod worker_handle;
 
 pub use account::{Account, WorkerAccount};
-pub use compile::{CacheUse, Origin, default_cache, look_into_cache};
+pub use compile::{CacheUse, Checkup, Origin, check, default_cache, look_into_cache};
+pub use description::{Description, PluginKind};
 pub use error::{Error, FailureKind, RecordFailure};
 pub use event::{Event, LoggedRecord};
 pub use input::{From, Only};

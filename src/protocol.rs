@@ -53,8 +53,8 @@ pub(crate) enum Request {
         settings: Settings,
     },
     /// To a compile worker: compile the plugin that was handed over, which has so many
-    /// bytes.
-    Compile { length: u64 },
+    /// bytes, and report what it is if that is wanted.
+    Compile { length: u64, describe: bool },
     /// Load the plugin; what holds for every range.
     Start(Start),
     /// Process a range.
@@ -129,6 +129,20 @@ pub(crate) enum Operation {
     Reduce,
     /// Runs over them as a program does that reads lines and prints lines.
     Command,
+}
+
+impl Operation {
+    /// As users know it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Operation::Filter => "filter",
+            Operation::Map => "map",
+            Operation::FlatMap => "flat-map",
+            Operation::Batch => "batch",
+            Operation::Reduce => "reduce",
+            Operation::Command => "command",
+        }
+    }
 }
 
 /// What a worker has to know about the plugins and the output. Too long for a request, so

@@ -323,6 +323,7 @@ Examples:
 `host merge` makes one result of states that runs with --partial-state have written.
 `host new` begins a plugin of your own: a small project in a language of your choice.
 `host inspect` shows what plugins export and may import.
+`host check` tells what a plugin is, and whether it can be run.
 `host test` runs a plugin over the cases beside it and shows where it is not as expected.
 `host doctor` tells what the sandbox can be on this machine.
 

@@ -2,6 +2,7 @@
 //! than this room is settled.
 
 mod arguments;
+mod check;
 pub mod doctor;
 mod dry_run;
 #[cfg(not(fuzzing))]
@@ -74,6 +75,7 @@ pub enum PluginLog {
 pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
     match std::env::args_os().nth(1) {
+        Some(first) if first == "check" => Err(check::run()),
         Some(first) if first == "doctor" => Err(doctor::run()),
         Some(first) if first == "test" => Err(test::run()),
         Some(first) if first == "inspect" => Err(inspect::run()),

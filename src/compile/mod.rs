@@ -4,19 +4,21 @@
 //! kept for the next time in [`cache`].
 
 mod cache;
+mod checkup;
 mod plugin_file;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use crossbeam_channel::{RecvTimeoutError, unbounded};
 
+use crate::description::{Described, Description};
 use crate::error::Error;
 use crate::fault;
 use crate::ipc::{Heard, SocketDirectory, is_of_this_process};
@@ -34,6 +36,7 @@ use cache::Key;
 #[cfg(any(test, fuzzing))]
 pub(crate) use cache::fuzz as fuzz_entries;
 pub use cache::{CacheUse, default_path as default_cache, look as look_into_cache};
+pub use checkup::{Checkup, check};
 use plugin_file::PluginFile;
 pub(crate) use worker::serve;
 
@@ -50,6 +53,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const PIECE: usize = 64 << 10;
 /// The longest report that is shown, in bytes.
 const MAX_REPORT: usize = 16 << 10;
+/// The longest report with a description, in bytes: beyond what the most and longest names need.
+const MAX_DESCRIPTION: usize = 4 << 20;
 
 /// A compiled plugin, sealed: what workers load.
 #[derive(Debug)]
@@ -146,40 +151,73 @@ fn prepare(
     {
         return Ok(had(found));
     }
-    let memory = job.limits.compile_memory;
-    if memory < LEAST_MEMORY {
+    if job.limits.compile_memory < LEAST_MEMORY {
         return Err(Error::Usage(format!(
             "--memory-budget leaves {} to compile the plugin {}, which needs {} at least",
-            ByteSize(memory),
+            ByteSize(job.limits.compile_memory),
             path.display(),
             ByteSize(LEAST_MEMORY)
         )));
     }
+    let (made, _) = compile(&plugin, number, job, directory, patience, Report::Refusal)?;
+    let artifact = had(made.map_err(unusable)?);
+    if let (Some(cache), Some(key)) = (cache, &key) {
+        cache.keep(key, &artifact);
+    }
+    Ok(artifact)
+}
+
+/// What a compile worker writes to its report.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Report {
+    /// Why a plugin is refused, if it is.
+    Refusal,
+    /// That, and what the plugin is, as a [`Described`].
+    Description,
+}
+
+/// Has a plugin compiled, or learns why it cannot be; and what it is, if that is wanted.
+fn compile(
+    plugin: &PluginFile,
+    number: u64,
+    job: &Job,
+    directory: &SocketDirectory,
+    patience: &Patience,
+    wanted: Report,
+) -> Result<(Result<Artifact, String>, Option<Description>), Error> {
     let (mut last, mut broken) = (String::new(), false);
     for attempt in 0..=RESTARTS {
         let number = number * (RESTARTS as u64 + 1) + attempt as u64;
-        match compile_once(&plugin, number, job, directory, patience)? {
-            Attempt::Compiled(artifact) => {
-                let artifact = had(artifact);
-                if let (Some(cache), Some(key)) = (cache, &key) {
-                    cache.keep(key, &artifact);
-                }
-                return Ok(artifact);
+        let report = slots::handover("report")
+            .map_err(|error| Error::system("hand the plugin to its compile worker", error))?;
+        let made = match compile_once(plugin, number, job, directory, patience, &report, wanted)? {
+            Attempt::Compiled(artifact) => Ok(artifact),
+            Attempt::Unfit if wanted == Report::Refusal => Err(read_refusal(&report)?),
+            Attempt::Unfit => {
+                let Described { refused, description } = read_description(&report)?;
+                return Ok((Err(printable(&refused.unwrap_or_default())), description));
             }
-            Attempt::Refused(why) => return Err(unusable(why)),
-            Attempt::Broke(exit) if broken => {
-                return Err(unusable(format!(
-                    "compiling it fails each time ({exit}): it needs more memory than \
-                     --compile-memory allows ({}), or is nested too deeply",
-                    ByteSize(memory)
-                )));
-            }
+            Attempt::Refused(why) => Err(why),
+            Attempt::Broke(exit) if broken => Err(format!(
+                "compiling it fails each time ({exit}): it needs more memory than \
+                 --compile-memory allows ({}), or is nested too deeply",
+                ByteSize(job.limits.compile_memory)
+            )),
             Attempt::Broke(exit) => {
                 broken = true;
                 last = exit.to_string();
+                continue;
             }
-            Attempt::Died(how) => last = how,
-        }
+            Attempt::Died(how) => {
+                last = how;
+                continue;
+            }
+        };
+        let description = match (&made, wanted) {
+            (Ok(_), Report::Description) => read_description(&report)?.description,
+            _ => None,
+        };
+        return Ok((made, description));
     }
     Err(Error::Workers(format!(
         "the process that compiles the plugin died {} times; the last time {last}",
@@ -189,6 +227,8 @@ fn prepare(
 
 enum Attempt {
     Compiled(Artifact),
+    /// It cannot be run: the report says why.
+    Unfit,
     Refused(String),
     /// The process aborted, which it does where there is no memory or no stack.
     Broke(Exit),
@@ -201,13 +241,14 @@ fn compile_once(
     job: &Job,
     directory: &SocketDirectory,
     patience: &Patience,
+    report: &OwnedFd,
+    wanted: Report,
 ) -> Result<Attempt, Error> {
     let sandbox = job.sandbox.plan();
     let system = |error| Error::system("hand the plugin to its compile worker", error);
     let length = plugin.length;
     let plugin = plugin.memory.try_clone().map_err(system)?;
     let artifact = slots::handover("artifact").map_err(system)?;
-    let report = slots::handover("report").map_err(system)?;
     let files =
         vec![plugin, artifact.try_clone().map_err(system)?, report.try_clone().map_err(system)?];
     let (events, heard) = unbounded();
@@ -283,7 +324,8 @@ fn compile_once(
                     });
                 }
                 // A failure means that it is gone, which the guard will say.
-                let _ = worker.send(Request::Compile { length });
+                let describe = wanted == Report::Description;
+                let _ = worker.send(Request::Compile { length, describe });
             }
             Response::Fatal { what: Fatal::Sandbox, text } => {
                 return Err(Error::Sandbox { why: printable(&text) });
@@ -291,10 +333,8 @@ fn compile_once(
             Response::Compiled(compiled) => {
                 return sealed(worker, artifact, compiled).map(Attempt::Compiled);
             }
-            Response::Fatal { what: Fatal::Plugin, .. } => {
-                drop(worker);
-                return Ok(Attempt::Refused(read_report(report)));
-            }
+            // It is ended, so that it changes nothing more.
+            Response::Fatal { what: Fatal::Plugin, .. } => return Ok(Attempt::Unfit),
             Response::Fatal { text, .. } => {
                 return Ok(Attempt::Died(format!("it said: {}", printable(&text))));
             }
@@ -325,8 +365,23 @@ fn sealed(worker: WorkerHandle, file: OwnedFd, compiled: Compiled) -> Result<Art
 }
 
 /// The compile worker's words about a plugin, made fit to be shown.
-fn read_report(report: OwnedFd) -> String {
-    let mut bytes = vec![0; MAX_REPORT];
-    let read = File::from(report).read_at(&mut bytes, 0).unwrap_or(0);
-    printable(&String::from_utf8_lossy(&bytes[..read]))
+fn read_refusal(report: &OwnedFd) -> Result<String, Error> {
+    Ok(printable(&String::from_utf8_lossy(&read_report(report, MAX_REPORT)?)))
+}
+
+/// What the compile worker saw in a plugin. Its texts are not fit to be shown.
+fn read_description(report: &OwnedFd) -> Result<Described, Error> {
+    let bytes = read_report(report, MAX_DESCRIPTION)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Error::Workers(format!("the compile worker's report on the plugin makes no sense: {error}"))
+    })
+}
+
+fn read_report(report: &OwnedFd, most: usize) -> Result<Vec<u8>, Error> {
+    let system = |error| Error::system("read the compile worker's report", error);
+    let mut report = File::from(report.try_clone().map_err(system)?);
+    report.rewind().map_err(system)?;
+    let mut bytes = Vec::new();
+    report.take(most as u64).read_to_end(&mut bytes).map_err(system)?;
+    Ok(bytes)
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt as _;
 
 use anyhow::Context as _;
 
+use crate::description::Described;
 use crate::descriptors;
 use crate::fault;
 use crate::ipc;
@@ -42,13 +43,13 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
             return Ok(ends.responses.send(refused)?);
         }
     }
-    let Request::Compile { length } = ends.requests.recv()? else {
+    let Request::Compile { length, describe } = ends.requests.recv()? else {
         anyhow::bail!("a compile worker only compiles");
     };
     // With its number of threads known it need not ask the system for it.
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     fault::pass("before-compiling");
-    let made = compile(&engine, &plugin, length, artifact, report);
+    let made = compile(&engine, &plugin, length, describe, artifact, report);
     fault::pass("after-compiling");
     let failed = |error| Response::fatal(Fatal::Internal, &format!("{error:#}"));
     ends.responses.send(made.unwrap_or_else(failed))?;
@@ -60,18 +61,26 @@ fn compile(
     engine: &runtime::Engine,
     plugin: &File,
     length: u64,
+    describe: bool,
     mut artifact: File,
     mut report: File,
 ) -> anyhow::Result<Response> {
     // By place: one that was killed may have left the file at its end.
     let mut bytes = vec![0; usize::try_from(length)?];
     plugin.read_exact_at(&mut bytes, 0).context("cannot read the plugin")?;
-    match runtime::compile(engine, &bytes) {
+    let made = runtime::compile(engine, &bytes);
+    if describe {
+        let refused = made.as_ref().err().map(|why| cut_text(why, MAX_REPORT / 2).to_owned());
+        let described = Described { refused, description: runtime::describe(&bytes) };
+        serde_json::to_writer(&mut report, &described).context("report")?;
+    }
+    match made {
         Ok(Checked { abi, operation, artifact: code }) => {
             artifact.write_all(&code).context("no memory for the compiled plugin")?;
             let length = code.len() as u64;
             Ok(Response::Compiled(Compiled { abi, operation, artifact: length }))
         }
+        Err(_) if describe => Ok(Response::fatal(Fatal::Plugin, "")),
         Err(why) => {
             report.write_all(cut_text(&why, MAX_REPORT).as_bytes()).context("report")?;
             Ok(Response::fatal(Fatal::Plugin, ""))

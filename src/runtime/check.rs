@@ -69,7 +69,7 @@ fn cannot(error: wasmtime::Error) -> String {
 }
 
 /// The binary form of a plugin given as binary or text.
-fn binary(plugin: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn binary(plugin: &[u8]) -> Result<Vec<u8>, String> {
     if plugin.starts_with(b"\0asm") {
         return Ok(plugin.to_vec());
     }

@@ -11,7 +11,7 @@ use crate::input::{self, Inputs, Layout, Named};
 use crate::ipc::SocketDirectory;
 use crate::job::{Input, InputsAre, Job, Limits, Output, Wanted};
 use crate::output;
-use crate::protocol::{Framing, Operation};
+use crate::protocol::Framing;
 use crate::records::Format;
 use crate::records::csv::Delimiter;
 use crate::sandbox::{self, Layers, Sandbox};
@@ -139,14 +139,7 @@ fn explain_plugins(job: &Job, artifacts: &[Artifact]) -> Result<Vec<ExplainedPlu
         Ok(ExplainedPlugin {
             path,
             bytes: metadata.len(),
-            operation: match artifact.operation {
-                Operation::Filter => "filter",
-                Operation::Map => "map",
-                Operation::FlatMap => "flat-map",
-                Operation::Batch => "batch",
-                Operation::Reduce => "reduce",
-                Operation::Command => "command",
-            },
+            operation: artifact.operation.name(),
             params: plugin.params.clone(),
         })
     };

@@ -14,6 +14,7 @@ mod bounds;
 mod budget;
 mod cache;
 mod canonical_abi;
+mod check;
 mod cli;
 mod commands;
 mod compression;

@@ -81,6 +81,7 @@ pub enum Request {
     },
     Compile {
         _length: u64,
+        _describe: bool,
     },
     Start(Start),
     Process(Process),
