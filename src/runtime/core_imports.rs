@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, ValType};
+use wasmtime::{Caller, Engine, Error, Linker, Memory, Module, Result, TypedFunc, ValType};
 
 use super::core_module::{MEMORY, REALLOC, read_text, stretch};
 use super::guest::Guest;
@@ -196,9 +196,7 @@ fn name(memory: &[u8], at: u32, length: u32) -> Result<Option<&str>> {
 
 /// Puts bytes into memory that the module provides, and gives their address.
 fn give(caller: &mut Caller<'_, Guest>, bytes: &[u8], align: u32) -> Result<u32> {
-    let realloc = caller.get_export(REALLOC).and_then(wasmtime::Extern::into_func);
-    let realloc = realloc.ok_or_else(|| Error::msg("the module exports no `cabi_realloc`"))?;
-    let realloc = realloc.typed::<(u32, u32, u32, u32), u32>(&*caller)?;
+    let realloc = realloc_of(caller)?;
     let length = u32::try_from(bytes.len())?;
     let at = realloc.call(&mut *caller, (0, 0, align, length))?;
     let memory = memory_of(caller)?;
@@ -216,8 +214,42 @@ fn bytes_of(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
+/// What the one module of a store exports for its imports to work with. Looking it up by name
+/// takes longer than most of them do, so it is done once.
+#[derive(Default)]
+pub(super) struct Exports {
+    memory: Option<Memory>,
+    realloc: Option<Realloc>,
+}
+
+impl std::fmt::Debug for Exports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exports").finish_non_exhaustive()
+    }
+}
+
+/// Takes the address and size of old memory, an alignment and a new size; gives an address.
+type Realloc = TypedFunc<(u32, u32, u32, u32), u32>;
+
 /// The memory of the module that calls.
 pub(super) fn memory_of(caller: &mut Caller<'_, Guest>) -> Result<Memory> {
+    if let Some(memory) = caller.data().exports.memory {
+        return Ok(memory);
+    }
     let memory = caller.get_export(MEMORY).and_then(wasmtime::Extern::into_memory);
-    memory.ok_or_else(|| Error::msg("the module exports no memory"))
+    let memory = memory.ok_or_else(|| Error::msg("the module exports no memory"))?;
+    caller.data_mut().exports.memory = Some(memory);
+    Ok(memory)
+}
+
+/// The function through which the module that calls gives memory.
+fn realloc_of(caller: &mut Caller<'_, Guest>) -> Result<Realloc> {
+    if let Some(realloc) = &caller.data().exports.realloc {
+        return Ok(realloc.clone());
+    }
+    let realloc = caller.get_export(REALLOC).and_then(wasmtime::Extern::into_func);
+    let realloc = realloc.ok_or_else(|| Error::msg("the module exports no `cabi_realloc`"))?;
+    let realloc: Realloc = realloc.typed(&*caller)?;
+    caller.data_mut().exports.realloc = Some(realloc.clone());
+    Ok(realloc)
 }

@@ -6,6 +6,7 @@ use wasmtime::{Engine, ResourceLimiter, Store};
 
 use super::Terms;
 use super::TooMuch;
+use super::core_imports::Exports;
 use super::imports::{Data, Params};
 use super::wasi::{Stream, Terminal, World};
 use crate::protocol::{Level, MAX_TEXT, cut_text};
@@ -34,6 +35,8 @@ pub(crate) struct Guest {
     logged: bool,
     params: Params,
     data: Data,
+    /// What a core module exports for its imports.
+    pub(super) exports: Exports,
     /// What it sees through WASI.
     world: World,
 }
@@ -55,6 +58,7 @@ impl Guest {
             logged: false,
             params: Arc::clone(&terms.params),
             data: terms.data.clone(),
+            exports: Exports::default(),
             world: World::new(terms.surroundings),
         }
     }
