@@ -16,6 +16,7 @@ pub mod stats;
 mod subcommand;
 #[cfg(not(fuzzing))]
 mod test;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};

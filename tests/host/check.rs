@@ -117,3 +117,74 @@ fn what_is_no_file_is_refused() {
         assert!(ran.stderr.contains(why), "{}", ran.stderr);
     }
 }
+
+/// Whether something is repeatable: the exit code, and what is told about that.
+fn repeatable(plugin: &str, data: &str, flags: &str) -> (i32, String) {
+    let scene = Scene::new();
+    scene.file("plugin.wat", plugin).file("data.json", data);
+    let ran = scene.bare().args("check plugin.wat --repeatable data.json --").args(flags).run();
+    let told = String::from_utf8(ran.stdout).unwrap() + &ran.stderr;
+    let (_, told) =
+        told.split_once("number functions: it was built without their names\n").unwrap();
+    (ran.code, told.to_owned())
+}
+
+fn numbers(count: u32) -> String {
+    (0..count).map(|number| format!("{{\"number\":{number}}}\n")).collect()
+}
+
+#[test]
+fn what_can_be_repeated_is_said_to_be() {
+    let array = format!("[{}]", numbers(200).trim_end().replace('\n', ","));
+    for (plugin, data, flags) in [
+        (wat::keeps_all(), numbers(200), "--limit 150"),
+        (wat::keeps_all(), array, ""),
+        (wat::batch(), numbers(200), ""),
+        // That it fails is no difference.
+        (wat::traps(), numbers(200) + "\"!\"\n", ""),
+    ] {
+        let (code, told) = repeatable(&plugin, &data, flags);
+        assert_eq!(code, 0, "{told}");
+        let ways = "the same came out twice in one worker, and\n  cut into ranges of 64 bytes, each \
+                    for a fresh instance\n  each record for a fresh instance\n  cut into ranges of 64 \
+                    bytes, in any order\n";
+        assert_eq!(told, ways);
+    }
+    // What comes of all records has no order.
+    let (code, told) = repeatable(&wat::reduce(), &numbers(200), "");
+    assert_eq!((code, told.lines().count()), (0, 2), "{told}");
+}
+
+#[test]
+fn what_depends_on_earlier_records_is_shown() {
+    let plugin = wat::filter_with(
+        "",
+        "(global $seen (mut i32) (i32.const 0))",
+        "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+         (if (i32.le_u (global.get $seen) (i32.const 3)) (then (return (call $yes))))
+         (call $no)",
+    );
+    let (code, told) = repeatable(&plugin, &numbers(50), "");
+    assert_eq!(code, 1);
+    let differs = "it cannot be repeated: what came out differs\n- in one worker\n+ cut into ranges of \
+                   64 bytes, each for a fresh instance\nline 4 of the output is\n- (nothing: it has \
+                   ended before)\n+ {\"number\":";
+    assert!(told.starts_with(differs), "{told}");
+    assert!(told.contains("\nto repeat it:\n- host --workers 1 --plugin plugin.wat "), "{told}");
+}
+
+#[test]
+fn a_different_end_is_a_difference() {
+    let (code, told) =
+        repeatable(&wat::traps_at_its_third_record(), &numbers(50), "--on-error skip");
+    assert_eq!(code, 1, "{told}");
+}
+
+#[test]
+fn flags_for_the_runs_write_nothing() {
+    let (code, told) = repeatable(&wat::keeps_all(), &numbers(3), "-o mine");
+    assert_eq!(
+        (code, told.as_str()),
+        (2, "error: --output means nothing where a plugin is tried\n")
+    );
+}

@@ -176,7 +176,7 @@ fn a_case_of_a_stranger_writes_nothing_and_changes_no_sandbox() {
         scene.file("mine", "mine").file("cases/first/args", format!("{flags}\n"));
         let (code, told) = test(&scene, "--update");
         assert_eq!(code, 1, "{flags}: {told}");
-        assert!(told.contains("means nothing where a case is run"), "{flags}: {told}");
+        assert!(told.contains("means nothing where a plugin is tried"), "{flags}: {told}");
         assert_eq!(scene.read("mine"), b"mine");
         assert_eq!(scene.names(), ["cases", "mine", "plugin.wat"]);
         assert_eq!(fs::read_dir(scene.path("cases/first")).unwrap().count(), 3);
@@ -193,8 +193,8 @@ fn a_case_of_a_stranger_writes_nothing_and_changes_no_sandbox() {
     let scene = project(&wat::keeps_all(), "1\n", "1\n");
     scene.file("secret", "2\n");
     for (flags, says) in [
-        ("../../secret", "one plugin and one input"),
-        ("--plugin\n../../plugin.wat", "one plugin and one input"),
+        ("../../secret", "what it is tried with is not named here"),
+        ("--plugin\n../../plugin.wat", "what it is tried with is not named here"),
         ("--nonsense", "--nonsense"),
     ] {
         scene.file("cases/first/args", format!("{flags}\n"));

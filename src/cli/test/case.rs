@@ -2,18 +2,16 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 
-use clap::parser::ValueSource;
 use host::{Error, printable};
 
 use super::difference;
-use crate::cli::InputsAre;
-use crate::cli::subcommand::Subcommand;
+use crate::cli::trial::{Ran, Trial, Way, quoted};
 
 /// Flags for the run.
 const ARGUMENTS: &str = "args";
@@ -25,81 +23,11 @@ const EXPECTED: &str = "expected";
 /// Endings that say nothing of a format.
 const COMPRESSED: [&str; 2] = ["gz", "zst"];
 
+/// How a case is cut for the workers.
+const PIECES: Way = Way::Pieces(64);
+
 /// How much of what a run writes is read, in bytes.
 const MAX_READ: u64 = 64 << 20;
-
-/// How a case is cut for the workers.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum Cut {
-    /// One worker has all of it.
-    Whole,
-    /// Three workers have it in small ranges, and nothing is left of a range at the next.
-    Pieces,
-}
-
-impl Cut {
-    fn describe(self) -> &'static str {
-        match self {
-            Cut::Whole => "in one worker",
-            Cut::Pieces => "cut into ranges of 64 bytes, each for a fresh instance",
-        }
-    }
-
-    fn flags(self) -> &'static [&'static str] {
-        match self {
-            Cut::Whole => &["--workers", "1"],
-            Cut::Pieces => &["--workers", "3", "--range-size", "64"],
-        }
-    }
-}
-
-/// For pieces, where the case does not say how its instances are isolated.
-const ISOLATE: [&str; 2] = ["--isolate", "range"];
-
-/// What the flags of a case are understood by: those that say what the plugin does with the
-/// records. None of them writes a file, or says how the sandbox is.
-const CASE: Subcommand = Subcommand {
-    name: "host",
-    about: "",
-    examples: "",
-    shared: &[
-        "plugin",
-        "param",
-        "params",
-        "arg",
-        "data",
-        "clock_start",
-        "seed",
-        "isolate",
-        "inputs",
-        "from",
-        "records",
-        "columns",
-        "no_header",
-        "to",
-        "limit",
-        "only",
-        "on_error",
-        "max_errors",
-        "retries",
-        "memory",
-        "timeout",
-        "max_record",
-        "max_output",
-        "max_state",
-        "max_data",
-        "max_instances",
-        "max_log",
-        "stack",
-        "fuel",
-        "compile_memory",
-        "compile_timeout",
-        "job_timeout",
-    ],
-    inputs: ("INPUT", "The case's input"),
-    does: "a case is run",
-    inputs_are: InputsAre::Records,
-};
 
 /// A directory with a case.
 pub struct Case(PathBuf);
@@ -131,26 +59,6 @@ struct Found {
     said: String,
 }
 
-/// Flags of a case.
-struct Flags {
-    words: Vec<String>,
-    /// Whether they say how instances are isolated.
-    isolates: bool,
-}
-
-impl Flags {
-    /// A whole command line, without the program's name.
-    fn words<'a>(&'a self, cut: Cut, input: &'a str) -> Vec<&'a str> {
-        let mut words: Vec<_> = cut.flags().to_vec();
-        if cut == Cut::Pieces && !self.isolates {
-            words.extend(ISOLATE);
-        }
-        words.extend(self.words.iter().map(String::as_str));
-        words.extend(["--show-records", "--plugin-log", "stderr", "--", input]);
-        words
-    }
-}
-
 impl Case {
     /// A case in this directory.
     pub fn new(directory: PathBuf) -> Case {
@@ -172,50 +80,41 @@ impl Case {
         let input = self.file(INPUT)?.ok_or_else(|| {
             self.wrong(&"there is no input, as a file input.ndjson or of another format")
         })?;
-        let flags = self.flags(plugin, &input)?;
+        let trial = self.trial(plugin, &input)?;
         let expected = self.expected()?;
-        let whole = self.run(&flags, Cut::Whole, &input)?;
-        let pieces = self.run(&flags, Cut::Pieces, &input)?;
-        let wrong = |found: &Found, cut: Cut, why: &str| {
-            let mut text = format!("{}:\n{why}\n", cut.describe());
+        let whole = self.run(&trial, Way::Whole)?;
+        let pieces = self.run(&trial, PIECES)?;
+        let wrong = |found: &Found, way: Way, why: &str| {
+            let mut text = format!("{way}:\n{why}\n");
             if !found.said.trim().is_empty() {
                 text += "what was said:\n";
             }
             for line in found.said.lines() {
                 text += &format!("  {}\n", printable(line));
             }
-            let words: Vec<_> = flags.words(cut, &input).into_iter().map(quoted).collect();
             let place = quoted(self.0.display().to_string());
-            Verdict::Wrong(format!("{text}to repeat it: cd {place} && host {}", words.join(" ")))
+            Verdict::Wrong(format!("{text}to repeat it: cd {place} && {}", trial.command(way)))
         };
         if let Some(why) = Expected::of(&whole, &expected.said).trouble(&pieces) {
             let why = format!(
                 "it is not what comes out in one worker; what a plugin makes of a record may \
                  depend on nothing but that record\n{why}"
             );
-            return Ok(wrong(&pieces, Cut::Pieces, &why));
+            return Ok(wrong(&pieces, PIECES, &why));
         }
         match expected.trouble(&whole) {
             None => Ok(Verdict::Fine),
             Some(_) if update => self.update(&whole, &input).map(|()| Verdict::Updated),
-            Some(why) => Ok(wrong(&whole, Cut::Whole, &why)),
+            Some(why) => Ok(wrong(&whole, Way::Whole, &why)),
         }
     }
 
-    /// Reads the flags, which may be none but those of a case.
-    fn flags(&self, plugin: &Path, input: &str) -> Result<Flags, Error> {
+    /// How it is run.
+    fn trial(&self, plugin: &Path, input: &str) -> Result<Trial, Error> {
         let text = self.text(ARGUMENTS)?.unwrap_or_default();
-        let words = ["--plugin".to_owned(), plugin.display().to_string()].into_iter();
-        let words: Vec<_> = words.chain(text.lines().map(str::to_owned)).collect();
-        let (matches, arguments) = CASE
-            .understand(words.iter().map(String::as_str).chain(["--", input]).map(Into::into))
-            .map_err(|why| self.wrong_in(ARGUMENTS, &why))?;
-        if arguments.inputs.len() > 1 || arguments.plugin.len() > 1 {
-            let why = "a case has one plugin and one input, which are not named here";
-            return Err(self.wrong_in(ARGUMENTS, &why));
-        }
-        let isolates = matches.value_source("isolate") == Some(ValueSource::CommandLine);
-        Ok(Flags { words, isolates })
+        let flags = text.lines().map(str::to_owned);
+        Trial::new(plugin, flags, vec![input.to_owned()])
+            .map_err(|why| self.wrong_in(ARGUMENTS, &why))
     }
 
     fn expected(&self) -> Result<Expected, Error> {
@@ -236,23 +135,17 @@ impl Case {
     }
 
     /// Runs the program in the case's directory.
-    fn run(&self, flags: &Flags, cut: Cut, input: &str) -> Result<Found, Error> {
+    fn run(&self, trial: &Trial, way: Way) -> Result<Found, Error> {
         let cannot = |error| self.wrong(&format!("it cannot be run: {error}"));
-        let mut output = tempfile::tempfile().map_err(cannot)?;
-        let mut said = tempfile::tempfile().map_err(cannot)?;
-        // The same program, even if there is another under its name by now.
-        let status = Command::new("/proc/self/exe")
-            .args(flags.words(cut, input))
-            .current_dir(&self.0)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().map_err(cannot)?)
-            .stderr(said.try_clone().map_err(cannot)?)
-            .status()
-            .map_err(cannot)?;
+        let Ran { status, output, said } = trial.run(&self.0, way).map_err(cannot)?;
+        let read = |file: File| {
+            let mut bytes = Vec::new();
+            file.take(MAX_READ).read_to_end(&mut bytes).map(|_| bytes)
+        };
         Ok(Found {
             status,
-            output: read(&mut output).map_err(cannot)?,
-            said: String::from_utf8_lossy(&read(&mut said).map_err(cannot)?).into_owned(),
+            output: read(output).map_err(cannot)?,
+            said: String::from_utf8_lossy(&read(said).map_err(cannot)?).into_owned(),
         })
     }
 
@@ -321,14 +214,6 @@ impl Case {
     }
 }
 
-/// What was written to a file, from its beginning.
-fn read(file: &mut File) -> io::Result<Vec<u8>> {
-    file.rewind()?;
-    let mut bytes = Vec::new();
-    file.take(MAX_READ).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 impl Expected {
     /// The same as came of another run.
     fn of(found: &Found, said: &[String]) -> Expected {
@@ -392,16 +277,6 @@ fn expected_for(input: &str) -> String {
     endings.fold(EXPECTED.to_owned(), |name, ending| format!("{name}.{ending}"))
 }
 
-/// A word as a shell takes it.
-fn quoted(word: impl AsRef<str>) -> String {
-    let word = word.as_ref();
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_=./,:@%+".contains(letter);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return printable(word);
-    }
-    format!("'{}'", printable(&word.replace('\'', r"'\''")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -411,13 +286,5 @@ mod tests {
         assert_eq!(expected_for("input.ndjson"), "expected.ndjson");
         assert_eq!(expected_for("input.csv.gz"), "expected.csv");
         assert_eq!(expected_for("input"), "expected");
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell_where_that_is_needed() {
-        assert_eq!(quoted("type=PushEvent"), "type=PushEvent");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

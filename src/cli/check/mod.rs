@@ -1,4 +1,7 @@
-//! `host check`: what a plugin is, and whether it can be run.
+//! `host check`: what a plugin is, and whether it can be run; and whether what comes of it can
+//! be repeated ([`repeatable`]).
+
+mod repeatable;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -7,10 +10,12 @@ use std::process::ExitCode;
 
 use bytesize::ByteSize;
 use clap::Parser;
-use host::{Checkup, Description, Job, PluginKind, printable};
+use host::{Checkup, Description, Error, Job, PluginKind, printable};
 use serde_json::json;
 
 use super::report;
+use super::trial::Trial;
+use repeatable::Outcome;
 
 /// Tells what a plugin is, what it exports and imports, and whether it can be run. It is
 /// compiled in a sandboxed process, as for a run, and nothing of it is executed
@@ -18,15 +23,33 @@ use super::report;
 #[command(
     name = "host check",
     bin_name = "host check",
-    after_help = "Exit codes: 0 it can be run; 1 it cannot; 2 nothing was looked at; 3 the sandbox cannot be had."
+    after_help = "\
+With --repeatable the plugin is run over data: as a whole, the same again, cut into small ranges
+for fresh instances, each record in an instance of its own (where there is little data), and in
+no order. What comes out has to be the same, or the first difference is shown.
+
+Examples:
+  host check filter.wasm
+  host check filter.wasm --repeatable data.ndjson -- --param type=PushEvent
+
+Exit codes: 0 it can be run, and repeated; 1 it cannot; 2 nothing was looked at; 3 the sandbox
+cannot be had."
 )]
 struct Arguments {
     /// The plugin's file
     plugin: PathBuf,
 
     /// Tell it as JSON
-    #[arg(long)]
+    #[arg(long, conflicts_with = "repeatable")]
     json: bool,
+
+    /// Run it over these data in different ways, and compare what comes out
+    #[arg(long, value_name = "DATA", num_args = 1..)]
+    repeatable: Vec<PathBuf>,
+
+    /// Flags for these runs, as --param
+    #[arg(last = true, value_name = "FLAG", requires = "repeatable")]
+    flags: Vec<String>,
 }
 
 /// Looks at the plugin and tells.
@@ -35,7 +58,7 @@ pub fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(code) => return code,
     };
-    let looked = Job::builder(arguments.plugin).build().and_then(|job| host::check(&job));
+    let looked = Job::builder(&arguments.plugin).build().and_then(|job| host::check(&job));
     let checkup = match looked {
         Ok(checkup) => checkup,
         Err(error) => return report::refuse(&error),
@@ -44,9 +67,42 @@ pub fn run() -> ExitCode {
         true => as_json(&checkup),
         false => as_text(&checkup),
     };
+    print(&text);
+    let operation = match checkup.operation {
+        Ok(_) if arguments.repeatable.is_empty() => return ExitCode::SUCCESS,
+        Ok(operation) => operation,
+        Err(_) => return ExitCode::from(1),
+    };
+    match repeat(arguments, operation == "reduce") {
+        Ok(Outcome::Same(ways)) => {
+            let ways: Vec<_> = ways[1..].iter().map(|way| format!("  {way}\n")).collect();
+            print(&format!("the same came out twice in one worker, and\n{}", ways.concat()));
+            ExitCode::SUCCESS
+        }
+        Ok(Outcome::Differs(what)) => {
+            print(&format!("it cannot be repeated: what came out differs\n{what}\n"));
+            ExitCode::from(1)
+        }
+        Err(error) => report::refuse(&error),
+    }
+}
+
+/// Runs the plugin over the data in different ways.
+fn repeat(arguments: Arguments, folds: bool) -> Result<Outcome, Error> {
+    let size = arguments.repeatable.iter().map(|path| {
+        let metadata = std::fs::metadata(path);
+        let cannot = |source| Error::Input { name: path.display().to_string(), source };
+        metadata.map(|metadata| metadata.len()).map_err(cannot)
+    });
+    let size = size.sum::<Result<u64, Error>>()?;
+    let inputs = arguments.repeatable.iter().map(|path| path.display().to_string()).collect();
+    let trial = Trial::new(&arguments.plugin, arguments.flags.into_iter(), inputs);
+    repeatable::look(&trial.map_err(Error::Usage)?, size, folds)
+}
+
+fn print(text: &str) {
     // Nobody may be left to read it.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    ExitCode::from(u8::from(checkup.operation.is_err()))
 }
 
 /// What kind of WebAssembly it is, in words.
