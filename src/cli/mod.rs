@@ -2,6 +2,7 @@
 //! than this room is settled.
 
 mod arguments;
+#[cfg(not(fuzzing))]
 mod check;
 pub mod doctor;
 mod dry_run;
@@ -16,6 +17,7 @@ pub mod stats;
 mod subcommand;
 #[cfg(not(fuzzing))]
 mod test;
+#[cfg(not(fuzzing))]
 mod trial;
 
 use std::ffi::OsString;

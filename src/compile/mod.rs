@@ -385,3 +385,37 @@ fn read_report(report: &OwnedFd, most: usize) -> Result<Vec<u8>, Error> {
     report.take(most as u64).read_to_end(&mut bytes).map_err(system)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    /// A report as a compile worker leaves it.
+    fn report(bytes: &[u8]) -> OwnedFd {
+        let report = slots::handover("report").unwrap();
+        File::from(report.try_clone().unwrap()).write_all(bytes).unwrap();
+        report
+    }
+
+    #[test]
+    fn a_report_that_makes_no_sense_is_an_error_and_no_description() {
+        let deep = [b'['; 100_000];
+        let long = [b' '; MAX_DESCRIPTION + 1];
+        for nonsense in [&b""[..], b"{}", b"\xff\0", br#"{"refused":1}"#, &deep, &long] {
+            let error = read_description(&report(nonsense)).unwrap_err();
+            assert!(error.to_string().contains("makes no sense"), "{error}");
+        }
+        let described = read_description(&report(br#"{"refused":"it is red"}"#)).unwrap();
+        assert_eq!(described.refused.as_deref(), Some("it is red"));
+    }
+
+    #[test]
+    fn words_about_a_plugin_are_cut_and_made_fit_to_be_shown() {
+        let words = [b"\x1b[31m\xff", &[b'a'; MAX_REPORT][..]].concat();
+        let refusal = read_refusal(&report(&words)).unwrap();
+        assert!(refusal.starts_with("\\u{1b}[31m\u{fffd}a"), "{refusal}");
+        assert!(refusal.len() < 2 * MAX_REPORT);
+    }
+}

@@ -4,7 +4,6 @@
 mod repeatable;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -67,7 +66,7 @@ pub fn run() -> ExitCode {
         true => as_json(&checkup),
         false => as_text(&checkup),
     };
-    print(&text);
+    super::show(&text);
     let operation = match checkup.operation {
         Ok(_) if arguments.repeatable.is_empty() => return ExitCode::SUCCESS,
         Ok(operation) => operation,
@@ -76,11 +75,11 @@ pub fn run() -> ExitCode {
     match repeat(arguments, operation == "reduce") {
         Ok(Outcome::Same(ways)) => {
             let ways: Vec<_> = ways[1..].iter().map(|way| format!("  {way}\n")).collect();
-            print(&format!("the same came out twice in one worker, and\n{}", ways.concat()));
+            super::show(&format!("the same came out twice in one worker, and\n{}", ways.concat()));
             ExitCode::SUCCESS
         }
         Ok(Outcome::Differs(what)) => {
-            print(&format!("it cannot be repeated: what came out differs\n{what}\n"));
+            super::show(&format!("it cannot be repeated: what came out differs\n{what}\n"));
             ExitCode::from(1)
         }
         Err(error) => report::refuse(&error),
@@ -98,11 +97,6 @@ fn repeat(arguments: Arguments, folds: bool) -> Result<Outcome, Error> {
     let inputs = arguments.repeatable.iter().map(|path| path.display().to_string()).collect();
     let trial = Trial::new(&arguments.plugin, arguments.flags.into_iter(), inputs);
     repeatable::look(&trial.map_err(Error::Usage)?, size, folds)
-}
-
-fn print(text: &str) {
-    // Nobody may be left to read it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 /// What kind of WebAssembly it is, in words.
