@@ -401,8 +401,8 @@ mod tests {
 
     #[test]
     fn a_report_that_makes_no_sense_is_an_error_and_no_description() {
-        let deep = [b'['; 100_000];
-        let long = [b' '; MAX_DESCRIPTION + 1];
+        let deep = vec![b'['; 100_000];
+        let long = vec![b' '; MAX_DESCRIPTION + 1];
         for nonsense in [&b""[..], b"{}", b"\xff\0", br#"{"refused":1}"#, &deep, &long] {
             let error = read_description(&report(nonsense)).unwrap_err();
             assert!(error.to_string().contains("makes no sense"), "{error}");
