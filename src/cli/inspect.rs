@@ -74,7 +74,7 @@ fn overview() -> String {
     let mut shown = format!("What a plugin exports says what it does ({package}):\n");
     shown.extend(WORLDS.map(summary));
     shown += "\n  command     Read the records of a range as lines, print lines.\n              \
-              _start, as every WASI program with a `main` has it\n";
+              _start, as every WASI program with a `main` has it; as a component wasi:cli/run\n";
     shown += "\nWhat it may import, besides WASI with nothing granted:\n";
     shown.extend(INTERFACES.map(summary));
     shown + "\n`host inspect NAME` shows one of them whole; `host new` begins a plugin.\n"

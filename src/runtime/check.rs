@@ -1,8 +1,8 @@
 //! Compiles a plugin and says in plain words what is wrong with one that this
 //! program cannot run. Used by the compile worker alone.
 
-use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
+use wasmtime::component::types::{self, ComponentItem};
+use wasmtime::component::{Component, Type};
 use wasmtime::{Engine, ExternType, FuncType, Module, ValType};
 use wit_parser::WorldItem;
 
@@ -155,14 +155,15 @@ fn refuse_unknown(unknown: &[String]) -> Result<(), String> {
 /// Finds the operation among the names of a plugin's exports.
 fn find_operation<'a>(exports: impl Iterator<Item = &'a str>) -> Result<&'static Call, String> {
     let exports: Vec<&str> = exports.collect();
-    let has = |function: &&Function| exports.contains(&function.export);
+    let name = |function: &Function| exports.iter().find(|export| function.is(export)).copied();
+    let has = |function: &&Function| name(function).is_some();
     let mut found = CALLS.iter().filter(|call| call.functions.iter().all(|one| has(&one)));
     match (found.next(), found.next()) {
         (Some(call), None) => Ok(call),
         (Some(one), Some(other)) => Err(format!(
             "it exports both `{}` and `{}`: a plugin has one operation",
-            one.first().export,
-            other.first().export
+            name(one.first()).unwrap_or_default(),
+            name(other.first()).unwrap_or_default()
         )),
         (None, _) => match CALLS.iter().find(|call| has(&call.first())) {
             Some(begun) => {
@@ -234,7 +235,7 @@ fn missing_operation(exports: &[&str]) -> String {
     format!(
         "it exports no operation: a filter exports `{filter}`, a map `{map}`, a flat-map \
          `{flat_map}`, a batch `{batch}`, a reduce `{reduce}` and more, a command of WASI \
-         `{command}`; this one exports {exports}"
+         `{command}`, or as a component `wasi:cli/run@0.2`; this one exports {exports}"
     )
 }
 
@@ -287,6 +288,9 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
         .instantiate_pre(component)
         .map_err(|error| format!("its imports are not what this program offers: {error:#}"))?;
     let call = find_operation(ty.exports(engine).map(|(name, _)| name))?;
+    if call.operation == Operation::Command {
+        return check_run(component);
+    }
     for ours in call.functions {
         let theirs = ty.get_export(engine, ours.export).map(|export| export.ty);
         let Some(ComponentItem::ComponentFunc(theirs)) = theirs else {
@@ -302,6 +306,21 @@ fn check_component(engine: &Engine, component: &Component) -> Result<Operation, 
         }
     }
     Ok(call.operation)
+}
+
+fn check_run(component: &Component) -> Result<Operation, String> {
+    let fits = preview2::run_of(component).is_some_and(|(ty, _)| {
+        let results: Vec<_> = ty.results().collect();
+        let says_nothing = |result: &types::ResultType| result.ok().or(result.err()).is_none();
+        ty.params().len() == 0
+            && matches!(&results[..], [Type::Result(result)] if says_nothing(result))
+    });
+    if !fits {
+        return Err(
+            "it exports `wasi:cli/run`, which of a command holds `run: func() -> result`".into()
+        );
+    }
+    Ok(Operation::Command)
 }
 
 /// Takes bytes for a plugin's file: it is compiled, or refused in words that are not endless.

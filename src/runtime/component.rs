@@ -22,13 +22,32 @@ pub(crate) struct Plugin {
     terms: Terms,
 }
 
+/// Loads a compiled component.
+#[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
+pub(super) fn load(engine: &Engine, artifact: &[u8]) -> Result<Component> {
+    // SAFETY: as for core modules: made by our compile worker, and only ever loaded
+    // in a locked worker process, which is taken to be hostile.
+    let component = unsafe { Component::deserialize(engine, artifact)? };
+    component.initialize_copy_on_write_image()?;
+    Ok(component)
+}
+
+/// A store for one instance of a component.
+pub(super) fn store(engine: &Engine, terms: &Terms) -> Store<Guest> {
+    let mut store = guest::store(engine, terms);
+    // A list can name one text over and over: what is copied has to be bounded.
+    let most = match terms.operation {
+        Operation::Reduce => terms.max_state.max(terms.max_output),
+        _ => terms.max_output,
+    };
+    let copies = usize::try_from(most).unwrap_or(usize::MAX);
+    store.set_hostcall_fuel(copies.saturating_mul(2).saturating_add(OTHER_COPIES));
+    store
+}
+
 impl Plugin {
-    #[allow(unsafe_code, reason = "loading a compiled plugin is loading native code")]
     pub(super) fn load(engine: &Engine, artifact: &[u8], terms: Terms) -> Result<Plugin> {
-        // SAFETY: as for core modules: made by our compile worker, and only ever loaded
-        // in a locked worker process, which is taken to be hostile.
-        let component = unsafe { Component::deserialize(engine, artifact)? };
-        component.initialize_copy_on_write_image()?;
+        let component = load(engine, artifact)?;
         Ok(Plugin {
             prepared: component_imports::linker(engine, &component)?.instantiate_pre(&component)?,
             uses_wasi: preview2::is_used(engine, &component),
@@ -37,14 +56,7 @@ impl Plugin {
     }
 
     pub fn instantiate(&self) -> std::result::Result<ComponentInstance, Trapped> {
-        let mut store = guest::store(self.prepared.engine(), &self.terms);
-        // A list can name one text over and over: what is copied has to be bounded.
-        let most = match self.terms.operation {
-            Operation::Reduce => self.terms.max_state.max(self.terms.max_output),
-            _ => self.terms.max_output,
-        };
-        let copies = usize::try_from(most).unwrap_or(usize::MAX);
-        store.set_hostcall_fuel(copies.saturating_mul(2).saturating_add(OTHER_COPIES));
+        let mut store = store(self.prepared.engine(), &self.terms);
         let call = Call::of(self.terms.operation);
         let fuelled = refuel(&mut store);
         let instance = fuelled.and_then(|()| self.prepared.instantiate(&mut store));

@@ -158,7 +158,8 @@ impl Loaded {
             surroundings: setups.surroundings,
         };
         if setup.operation == Operation::Command {
-            return Command::load(engine, artifact, &setups.arguments, terms).map(Loaded::Command);
+            let command = Command::load(engine, setup.abi, artifact, &setups.arguments, terms);
+            return command.map(Loaded::Command);
         }
         Ok(Loaded::Records(match setup.abi {
             Abi::Core => RecordPlugin::Core(core_module::Plugin::load(engine, artifact, terms)?),

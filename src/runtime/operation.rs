@@ -3,6 +3,7 @@
 use wasmtime::component::Type as ComponentType;
 use wit_parser::{Resolve, Type as WitType, TypeDefKind};
 
+use super::wasi::preview2;
 use crate::protocol::Operation;
 
 /// The functions of an operation. The first is given the records; by its name the
@@ -14,6 +15,7 @@ pub(super) struct Call {
 
 /// A function that a plugin exports.
 pub(super) struct Function {
+    /// Its name; of a command, which as a component has another, that in a module.
     pub export: &'static str,
     /// What a core module may export to be called with the result afterwards.
     pub post: &'static str,
@@ -47,6 +49,9 @@ const TEXTS: Ty = Ty::List(&Ty::Text);
 pub(super) const TAKE: usize = 1;
 pub(super) const MERGE: usize = 2;
 pub(super) const FINISH: usize = 3;
+
+/// Where a command begins that is a module.
+const START: &str = "_start";
 
 pub(super) const CALLS: [Call; 6] = [
     Call {
@@ -133,7 +138,7 @@ pub(super) const CALLS: [Call; 6] = [
     Call {
         operation: Operation::Command,
         functions: &[Function {
-            export: "_start",
+            export: START,
             post: "",
             params: &[],
             result: Ty::Nothing,
@@ -156,6 +161,11 @@ impl Call {
 }
 
 impl Function {
+    /// Whether a plugin that exports this has the function.
+    pub fn is(&self, export: &str) -> bool {
+        export == self.export || (self.export == START && preview2::is_run(export))
+    }
+
     /// How many numbers a core module's function takes: of a text or a list, its address
     /// and its length.
     pub fn core_params(&self) -> usize {

@@ -34,6 +34,11 @@ fn what_a_plugin_is_and_that_it_runs() {
             "command",
             "module",
         ),
+        (
+            crate::commands::as_component(r#"(module (func (export "_start")))"#),
+            "command",
+            "component",
+        ),
     ] {
         let (code, text, json) = check(&plugin);
         assert_eq!(code, 0, "{text}");

@@ -59,10 +59,41 @@ fn where_marked(action: &str) -> String {
     command(&format!("(if (call $has (local.get $length) (i32.const 33)) (then {action}))"))
 }
 
+/// The command as a component, which does the same through WASI 0.2.
+pub fn as_component(module: &str) -> String {
+    let memory = r#"(import "memory" "memory" (memory 8))"#;
+    let program = module.replacen("(module", "(core module $program", 1).replacen(
+        r#"(memory (export "memory") 4)"#,
+        memory,
+        1,
+    );
+    include_str!("data/program.wat").replace("(core module $program)", &program)
+}
+
+/// Runs a command, as a module and as a component: the same has to come of it.
 fn run(plugin: &str, arguments: &str, text: &str) -> Ran {
+    let ran = run_one(plugin, arguments, text);
+    let other = run_one(&as_component(plugin), arguments, text);
+    assert_eq!(told(&other), told(&ran));
+    same(&other.stdout, &ran.stdout);
+    ran
+}
+
+fn run_one(plugin: &str, arguments: &str, text: &str) -> Ran {
     let scene = Scene::new();
     scene.file("data.ndjson", text);
     scene.host(plugin).args(arguments).arg("data.ndjson").run()
+}
+
+/// The exit code, and what was said of failures, by the plugin, and of records.
+fn told(ran: &Ran) -> (i32, Vec<&str>) {
+    let said = ran.stderr.lines().filter_map(|line| match line.split_once(" worker") {
+        Some((account, _)) if line.starts_with("host: ") => {
+            account.rsplit_once("; ").map(|of| of.0)
+        }
+        _ => Some(line).filter(|line| line.starts_with("plugin ") || line.starts_with("error: ")),
+    });
+    (ran.code, said.collect())
 }
 
 /// Lines of their numbers, and others in the place of some.
@@ -163,7 +194,7 @@ fn arguments_and_parameters_reach_it() {
         format!("(module {}\n{}", imports.join("\n"), rest.join("\n").replacen("(module", "", 1));
     let arguments = "--to lines --arg -x --arg .a[0] --arg= --param to=Köln --param n=7";
     run(&plugin, arguments, "1\n").exits(0).writes("plugin\n-x\n.a[0]\n\nn=7\nto=Köln\n");
-    let refused = run(&crate::wat::keeps_all(), "--arg -x", "1\n");
+    let refused = run_one(&crate::wat::keeps_all(), "--arg -x", "1\n");
     refused.exits(2).says("plugin.wat is no command").says("--param");
 }
 
@@ -253,5 +284,5 @@ fn records_of_an_array_are_lines_and_dead_letters_can_be_tried_again() {
 #[test]
 fn a_start_of_another_type_is_refused() {
     let plugin = r#"(module (memory (export "memory") 1) (func (export "_start") (param i32)))"#;
-    run(plugin, "", "1\n").exits(2).says("it exports `_start`, which of a command");
+    run_one(plugin, "", "1\n").exits(2).says("it exports `_start`, which of a command");
 }

@@ -16,6 +16,7 @@ mod cache;
 mod canonical_abi;
 mod check;
 mod cli;
+mod command_components;
 mod commands;
 mod compression;
 mod conversions;

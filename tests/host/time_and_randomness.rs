@@ -76,7 +76,58 @@ fn command() -> String {
     )
 }
 
-fn component() -> String {
+/// What a component does with what it has seen, and what it exports: as a map...
+const MAPS: [&str; 3] = [
+    "",
+    r#"(func (export "made") (param i32 i32) (result i32)
+    (call $tell)
+    (i32.store (i32.const 16) (i32.const 0))
+    (i32.store (i32.const 20) (i32.const 1))
+    (i32.store (i32.const 24) (i32.const 512))
+    (i32.store (i32.const 28) (i32.const 48))
+    (i32.const 16))"#,
+    r#"(func (export "apply") (param "record" string) (result (result (option string) (error string)))
+  (canon lift (core func $i "made") (memory $m) (realloc (func $memory "cabi_realloc"))))"#,
+];
+
+/// ... and as a command.
+const PRINTS: [&str; 3] = [
+    r#"(import "wasi:io/error@0.2.3" (instance $error (export "error" (type (sub resource)))))
+(alias export $error "error" (type $error-type))
+(import "wasi:io/streams@0.2.3" (instance $streams
+  (export "output-stream" (type $output (sub resource)))
+  (alias outer $world $error-type (type $e))
+  (type $stream-error (variant (case "last-operation-failed" (own $e)) (case "closed")))
+  (export "stream-error" (type $failed (eq $stream-error)))
+  (export "[method]output-stream.blocking-write-and-flush"
+    (func (param "self" (borrow $output)) (param "contents" (list u8))
+      (result (result (error $failed)))))))
+(alias export $streams "output-stream" (type $output))
+(import "wasi:cli/stdout@0.2.3" (instance $stdout
+  (alias outer $world $output (type $o))
+  (export "get-stdout" (func (result (own $o))))))"#,
+    r#"(func (export "made") (result i32)
+    (call $tell)
+    (call $write (call $stdout) (i32.const 512) (i32.const 48) (i32.const 16))
+    (i32.load8_u (i32.const 16)))"#,
+    r#"(func $run (result (result)) (canon lift (core func $i "made")))
+(instance $exported (export "run" (func $run)))
+(export "wasi:cli/run@0.2.3" (instance $exported))"#,
+];
+
+fn component([imports, made, exports]: [&str; 3]) -> String {
+    // What only a command imports.
+    let (lowered, taken, given) = match imports {
+        "" => ("", "", ""),
+        _ => (
+            r#"(core func $get-stdout (canon lower (func $stdout "get-stdout")))
+(core func $write (canon lower
+  (func $streams "[method]output-stream.blocking-write-and-flush") (memory $m)))"#,
+            r#"(import "w" "stdout" (func $stdout (result i32)))
+  (import "w" "write" (func $write (param i32 i32 i32 i32)))"#,
+            r#"(export "stdout" (func $get-stdout)) (export "write" (func $write))"#,
+        ),
+    };
     format!(
         r#"(component $world
 (import "wasi:io/poll@0.2.3" (instance $poll
@@ -92,6 +143,7 @@ fn component() -> String {
   (export "now" (func (result $datetime)))))
 (import "wasi:random/random@0.2.3" (instance $random
   (export "get-random-u64" (func (result u64)))))
+{imports}
 (core module $memory-module
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
@@ -101,8 +153,10 @@ fn component() -> String {
 (core func $after (canon lower (func $monotonic "subscribe-duration")))
 (core func $now (canon lower (func $wall "now") (memory $m)))
 (core func $number (canon lower (func $random "get-random-u64")))
-(core module $map
+{lowered}
+(core module $seer
   (import "memory" "memory" (memory 1))
+  {taken}
   (import "w" "block" (func $block (param i32)))
   (import "w" "after" (func $after (param i64) (result i32)))
   (import "w" "now" (func $now (param i32)))
@@ -113,26 +167,20 @@ fn component() -> String {
       (i64.load32_u (i32.const 264))))
   (func $sleep (call $block (call $after (i64.const {HOUR}))))
   {TELL}
-  (func (export "apply") (param i32 i32) (result i32)
-    (call $tell)
-    (i32.store (i32.const 16) (i32.const 0))
-    (i32.store (i32.const 20) (i32.const 1))
-    (i32.store (i32.const 24) (i32.const 512))
-    (i32.store (i32.const 28) (i32.const 48))
-    (i32.const 16)))
-(core instance $i (instantiate $map
+  {made})
+(core instance $i (instantiate $seer
   (with "memory" (instance $memory))
   (with "w" (instance
+    {given}
     (export "block" (func $block)) (export "after" (func $after))
     (export "now" (func $now)) (export "number" (func $number))))))
-(func (export "apply") (param "record" string) (result (result (option string) (error string)))
-  (canon lift (core func $i "apply") (memory $m) (realloc (func $memory "cabi_realloc")))))"#
+{exports})"#
     )
 }
 
 /// Everything that can see time and randomness.
-fn kinds() -> [String; 3] {
-    [module(), component(), command()]
+fn kinds() -> [String; 4] {
+    [module(), component(MAPS), command(), component(PRINTS)]
 }
 
 /// What was seen where a record was run.

@@ -13,8 +13,6 @@ use blake3::{Hasher, OutputReader};
 use crate::job::Time;
 use crate::protocol::{Level, Surroundings};
 
-pub(super) use preview1::Exit;
-
 /// By how much both made-up clocks go on whenever one of them is read, and the finest that
 /// a plugin sees of real ones, in nanoseconds.
 const TICK: u64 = 1_000;
@@ -42,6 +40,14 @@ impl Stream {
 enum Clock {
     Wall,
     Monotonic,
+}
+
+/// A plugin's end by its own wish: the function that it called, and the code.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("it called `{function}` with {code}")]
+pub(super) struct Exit {
+    pub function: &'static str,
+    pub code: u32,
 }
 
 /// What a command finds where others find nothing.
@@ -121,6 +127,23 @@ impl World {
 
     pub fn terminal_mut(&mut self) -> &mut Option<Terminal> {
         &mut self.command
+    }
+
+    /// Takes up to so many bytes of standard input; nothing where there are none left.
+    fn take_input(&mut self, most: u64) -> Option<&[u8]> {
+        let terminal = self.command.as_mut()?;
+        let rest = terminal.input.get(terminal.read..).filter(|rest| !rest.is_empty())?;
+        let part = rest.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        terminal.read += part;
+        Some(&rest[..part])
+    }
+
+    /// Whether standard input, output or error looks like a terminal. All do, so that the
+    /// plugin's library ends a line where it ends, and the line belongs to its record; but
+    /// where a command reads and prints records are pipes, so that its library does both in
+    /// large pieces.
+    fn is_terminal(&self, descriptor: u32) -> bool {
+        self.command.is_none() || descriptor > 1
     }
 
     /// Nanoseconds since 1970, or since the instance began.

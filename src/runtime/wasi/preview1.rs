@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use wasmtime::{Caller, FuncType, Linker, Result, Val, ValType};
 
-use super::{Clock, Stream, Terminal};
+use super::{Clock, Exit, Stream, Terminal};
 use crate::runtime::core_imports::memory_of;
 use crate::runtime::core_module;
 use crate::runtime::guest::Guest;
@@ -33,8 +33,7 @@ const NOTDIR: Errno = 54;
 const NOTSOCK: Errno = 57;
 const SPIPE: Errno = 70;
 
-/// A descriptor's type: what a terminal is, so that the plugin's library ends a line where
-/// it ends, and the line belongs to its record.
+/// A descriptor's type: what a terminal is, and what a pipe is.
 const CHARACTER_DEVICE: u8 = 2;
 const UNKNOWN: u8 = 0;
 const RIGHT_READ: u64 = 1 << 1;
@@ -184,7 +183,9 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
     linker.func_wrap(MODULE, "fd_read", fd_read)?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
     linker.func_wrap(MODULE, "poll_oneoff", poll_oneoff)?;
-    linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> { Err(Exit(code).into()) })?;
+    linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> {
+        Err(Exit { function: "proc_exit", code }.into())
+    })?;
     linker.func_wrap(MODULE, "random_get", random_get)?;
     linker.func_wrap(MODULE, "sched_yield", || SUCCESS)?;
     Ok(())
@@ -200,11 +201,6 @@ fn refusal(open: bool, wants: Wants) -> Errno {
         Wants::Socket => NOTSOCK,
     }
 }
-
-/// A plugin's end by its own wish, with this code.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("it called `proc_exit` with {0}")]
-pub(in crate::runtime) struct Exit(pub u32);
 
 /// Arguments, or an environment.
 type Texts = fn(&Terminal) -> &Arc<[String]>;
@@ -296,13 +292,9 @@ fn fd_filestat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) 
     })
 }
 
-/// What a descriptor looks like: a terminal, or where a command reads and prints records, a
-/// pipe, so that its library does both in large pieces.
+/// What a descriptor looks like: a terminal or a pipe.
 fn file_type(guest: &Guest, descriptor: u32) -> u8 {
-    match guest.world().terminal() {
-        Some(_) if descriptor < 2 => UNKNOWN,
-        _ => CHARACTER_DEVICE,
-    }
+    if guest.world().is_terminal(descriptor) { CHARACTER_DEVICE } else { UNKNOWN }
 }
 
 /// Standard input is at its end, but for a command.

@@ -3,7 +3,9 @@
 //!
 //! Standard input is at its end, lines on standard output and error are logged. There are no
 //! arguments, no environment and no directories; what would make a socket or look up a name
-//! answers with an error. Nothing blocks: where a plugin waits, time goes on.
+//! answers with an error. Nothing blocks: where a plugin waits, time goes on. A command, which
+//! exports `wasi:cli/run`, has records on standard input, arguments, parameters as its
+//! environment, and what it prints to standard output is kept.
 //!
 //! A component gets the functions that it asks for under the version that it asks for, so
 //! that one list serves every 0.2.x.
@@ -12,12 +14,12 @@
 
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{
-    Component, ComponentType, Linker, LinkerInstance, Lower, Resource, ResourceTable, ResourceType,
-    Type, Val,
+    Component, ComponentExportIndex, ComponentType, Linker, LinkerInstance, Lower, Resource,
+    ResourceTable, ResourceType, Type, Val,
 };
 use wasmtime::{Engine, Error, Result, StoreContextMut};
 
-use super::{Clock, SECOND, Stream, TICK};
+use super::{Clock, Exit, SECOND, Stream, TICK};
 use crate::runtime::guest::Guest;
 
 /// The packages, as messages name them.
@@ -64,6 +66,10 @@ const INTERFACES: [&str; 27] = [
     "wasi:sockets/udp-create-socket",
 ];
 
+/// What a command exports, without its version, and the function in it.
+const RUN: &str = "wasi:cli/run";
+const RUN_FUNCTION: &str = "run";
+
 const STDIN: &str = "wasi:cli/stdin";
 const STDOUT: &str = "wasi:cli/stdout";
 const STDERR: &str = "wasi:cli/stderr";
@@ -74,6 +80,8 @@ const LOOKUP: &str = "wasi:sockets/ip-name-lookup";
 const MOST_HELD: usize = 10_000;
 /// Bytes that may be written to a stream before it is asked again.
 const MOST_WRITTEN: u64 = 64 << 10;
+/// Bytes that are read from a stream at once.
+const MOST_READ: u64 = 64 << 10;
 /// Random bytes that can be asked for at once.
 const MOST_RANDOM: u64 = 16 << 20;
 
@@ -142,11 +150,34 @@ type Streamed<T> = std::result::Result<T, StreamError>;
 
 type Caller<'a> = StoreContextMut<'a, Guest>;
 
+/// The name without its version, if that is a release of 0.2.
+fn unversioned(interface: &str) -> Option<&str> {
+    let (name, version) = interface.split_once("@0.2.")?;
+    version.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
+}
+
 /// The name without its version, of an interface that is offered.
 fn interface(import: &str) -> Option<&'static str> {
-    let (name, version) = import.split_once("@0.2.")?;
-    let is_release = version.bytes().all(|byte| byte.is_ascii_digit());
-    INTERFACES.into_iter().find(|offered| is_release && *offered == name)
+    let name = unversioned(import)?;
+    INTERFACES.into_iter().find(|offered| *offered == name)
+}
+
+/// Whether an export of this name makes a component a command.
+pub(in crate::runtime) fn is_run(export: &str) -> bool {
+    unversioned(export) == Some(RUN)
+}
+
+/// The type of the function that a component exports as a command, and where it is.
+pub(in crate::runtime) fn run_of(
+    component: &Component,
+) -> Option<(types::ComponentFunc, ComponentExportIndex)> {
+    let ty = component.component_type();
+    let (name, _) = ty.exports(component.engine()).find(|(name, _)| is_run(name))?;
+    let interface = component.get_export_index(None, name)?;
+    match component.get_export(Some(&interface), RUN_FUNCTION)? {
+        (ComponentItem::ComponentFunc(ty), function) => Some((ty, function)),
+        _ => None,
+    }
 }
 
 /// Whether an import of this name is offered.
@@ -223,10 +254,18 @@ fn add_function(
 ) -> Result<()> {
     match (interface, name) {
         ("wasi:cli/environment", "get-environment") => {
-            instance.func_wrap(name, |_, (): ()| Ok((Vec::<(String, String)>::new(),)))
+            instance.func_wrap(name, |caller: Caller<'_>, (): ()| {
+                let params = caller.data().world().terminal().map(|_| caller.data().params());
+                let environment = params.iter().flat_map(|params| params.iter());
+                let environment = environment.map(|(name, value)| (name.clone(), value.clone()));
+                Ok((environment.collect::<Vec<(String, String)>>(),))
+            })
         }
         ("wasi:cli/environment", "get-arguments") => {
-            instance.func_wrap(name, |_, (): ()| Ok((Vec::<String>::new(),)))
+            instance.func_wrap(name, |caller: Caller<'_>, (): ()| {
+                let terminal = caller.data().world().terminal();
+                Ok((terminal.map_or_else(Vec::new, |terminal| terminal.arguments.to_vec()),))
+            })
         }
         ("wasi:cli/environment", "initial-cwd") => {
             instance.func_wrap(name, |_, (): ()| Ok((None::<String>,)))
@@ -245,13 +284,15 @@ fn add_function(
             .func_wrap(name, |mut caller, (): ()| Ok((hold(&mut caller, Output(Stream::Out))?,))),
         (STDERR, "get-stderr") => instance
             .func_wrap(name, |mut caller, (): ()| Ok((hold(&mut caller, Output(Stream::Err))?,))),
-        // Terminals, so that the plugin's library ends a line where it ends, and the line
-        // belongs to its record.
-        ("wasi:cli/terminal-stdin", "get-terminal-stdin") => instance
-            .func_wrap(name, |mut caller, (): ()| Ok((Some(hold(&mut caller, TerminalInput)?),))),
-        ("wasi:cli/terminal-stdout", "get-terminal-stdout")
-        | ("wasi:cli/terminal-stderr", "get-terminal-stderr") => instance
-            .func_wrap(name, |mut caller, (): ()| Ok((Some(hold(&mut caller, TerminalOutput)?),))),
+        ("wasi:cli/terminal-stdin", "get-terminal-stdin") => {
+            add_terminal(instance, name, 0, || TerminalInput)
+        }
+        ("wasi:cli/terminal-stdout", "get-terminal-stdout") => {
+            add_terminal(instance, name, 1, || TerminalOutput)
+        }
+        ("wasi:cli/terminal-stderr", "get-terminal-stderr") => {
+            add_terminal(instance, name, 2, || TerminalOutput)
+        }
         ("wasi:clocks/monotonic-clock" | "wasi:clocks/wall-clock", _) => {
             add_clock(instance, interface, name)
         }
@@ -274,9 +315,22 @@ fn add_function(
     }
 }
 
-/// A plugin's end by its own wish.
 fn exit(code: u8) -> Result<()> {
-    Err(Error::msg(format!("it called `exit` with {code}")))
+    Err(Exit { function: "exit", code: code.into() }.into())
+}
+
+/// Adds a function that gives a terminal if that is what the descriptor is.
+fn add_terminal<T: Send + Sync + 'static>(
+    instance: &mut LinkerInstance<'_, Guest>,
+    name: &str,
+    descriptor: u32,
+    terminal: fn() -> T,
+) -> Result<()> {
+    instance.func_wrap(name, move |mut caller, (): ()| {
+        let is_terminal = caller.data().world().is_terminal(descriptor);
+        let terminal = is_terminal.then(|| hold(&mut caller, terminal()));
+        Ok((terminal.transpose()?,))
+    })
 }
 
 /// Adds a function that does nothing but say so, as its type allows.
@@ -391,14 +445,15 @@ fn poll(mut caller: Caller<'_>, all: &[Resource<Pollable>]) -> Result<Vec<u32>> 
 fn add_stream(instance: &mut LinkerInstance<'_, Guest>, name: &str) -> Result<()> {
     match name {
         "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
-            instance.func_wrap(name, |_, (_, _): (Resource<Input>, u64)| {
-                Ok((Streamed::<Vec<u8>>::Err(StreamError::Closed),))
+            instance.func_wrap(name, |mut caller, (_, length): (Resource<Input>, u64)| {
+                Ok((take_input(&mut caller, length).map(<[u8]>::to_vec),))
             })
         }
-        "[method]input-stream.skip" | "[method]input-stream.blocking-skip" => instance
-            .func_wrap(name, |_, (_, _): (Resource<Input>, u64)| {
-                Ok((Streamed::<u64>::Err(StreamError::Closed),))
-            }),
+        "[method]input-stream.skip" | "[method]input-stream.blocking-skip" => {
+            instance.func_wrap(name, |mut caller, (_, length): (Resource<Input>, u64)| {
+                Ok((take_input(&mut caller, length).map(|skipped| skipped.len() as u64),))
+            })
+        }
         "[method]input-stream.subscribe" => {
             instance.func_wrap(name, |mut caller, (_,): (Resource<Input>,)| {
                 Ok((hold(&mut caller, Pollable { deadline: 0 })?,))
@@ -432,11 +487,24 @@ fn add_stream(instance: &mut LinkerInstance<'_, Guest>, name: &str) -> Result<()
             instance.func_wrap(name, |_, (_,): (Resource<Output>,)| Ok((Streamed::Ok(()),)))
         }
         "[method]output-stream.splice" | "[method]output-stream.blocking-splice" => instance
-            .func_wrap(name, |_, (_, _, _): (Resource<Output>, Resource<Input>, u64)| {
-                Ok((Streamed::<u64>::Err(StreamError::Closed),))
-            }),
+            .func_wrap(
+                name,
+                |mut caller, (to, _, length): (Resource<Output>, Resource<Input>, u64)| {
+                    let part = take_input(&mut caller, length).map(<[u8]>::to_vec);
+                    let Ok(part) = part else { return Ok((Err(StreamError::Closed),)) };
+                    let (written,) = write(caller, &to, &part)?;
+                    Ok((written.map(|()| part.len() as u64),))
+                },
+            ),
         _ => Ok(()),
     }
+}
+
+/// Takes some of standard input, whichever of its streams it is asked of; those are closed
+/// where nothing is left.
+fn take_input<'a>(caller: &'a mut Caller<'_>, length: u64) -> Streamed<&'a [u8]> {
+    let world = caller.data_mut().world_mut();
+    world.take_input(length.min(MOST_READ)).ok_or(StreamError::Closed)
 }
 
 fn write(mut caller: Caller<'_>, to: &Resource<Output>, text: &[u8]) -> Result<(Streamed<()>,)> {
@@ -494,6 +562,8 @@ mod tests {
         ] {
             assert!(!offers(import), "{import}");
         }
+        assert!(is_run("wasi:cli/run@0.2.0") && is_run("wasi:cli/run@0.2.12"));
+        assert!(!is_run("wasi:cli/run@0.3.0") && !is_run("wasi:cli/run"));
         for interface in INTERFACES {
             let package = interface.split('/').next().unwrap();
             assert!(PACKAGES.contains(&&*format!("{package}@0.2")), "{interface}");
