@@ -93,12 +93,9 @@ fn why_not(language: &str, operation: &str) -> Option<&'static str> {
             Some("a call costs next to nothing there: a flat-map does the same")
         }
         ("rust", COMMAND) => {
-            Some("any program is one: cargo build --release --target wasm32-wasip1")
+            Some("any program is one: cargo build --release --target wasm32-wasip1 (or wasip2)")
         }
         ("assemblyscript", COMMAND) => Some("its library has no standard input and output"),
-        ("javascript" | "python", COMMAND) => {
-            Some("its tools make components, and those are not run as commands yet")
-        }
         _ => None,
     }
 }

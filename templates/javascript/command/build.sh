@@ -1,0 +1,6 @@
+#!/bin/sh
+# Makes {{name}}.wasm.
+set -eu
+cd "$(dirname "$0")"
+[ -d node_modules ] || npm install --silent --no-audit --no-fund
+npm run --silent build
