@@ -56,5 +56,6 @@ mod testing;
 mod time_and_randomness;
 mod trying_out;
 mod wasi;
+mod wasi_programs;
 mod wat;
 mod wrapped;

@@ -2,6 +2,7 @@
 //! by. Time is made up unless the user wants the machine's, randomness is drawn from a seed,
 //! what it prints is logged, and there are no files, directories or sockets.
 
+mod descriptors;
 pub(super) mod preview1;
 pub(super) mod preview2;
 
@@ -12,6 +13,8 @@ use blake3::{Hasher, OutputReader};
 
 use crate::job::Time;
 use crate::protocol::{Level, Surroundings};
+
+use descriptors::{Descriptors, End};
 
 /// By how much both made-up clocks go on whenever one of them is read, and the finest that
 /// a plugin sees of real ones, in nanoseconds.
@@ -91,8 +94,8 @@ pub(in crate::runtime) struct World {
     lines: [Vec<u8>; 2],
     /// What a command has besides.
     command: Option<Terminal>,
-    /// Standard descriptors that were closed.
-    closed: [bool; 3],
+    /// What a module's descriptors are.
+    descriptors: Descriptors,
     /// What a component holds.
     held: preview2::Held,
 }
@@ -108,7 +111,7 @@ impl World {
             random: None,
             lines: Default::default(),
             command: None,
-            closed: [false; 3],
+            descriptors: Descriptors::default(),
             held: preview2::Held::default(),
         }
     }
@@ -142,8 +145,8 @@ impl World {
     /// plugin's library ends a line where it ends, and the line belongs to its record; but
     /// where a command reads and prints records are pipes, so that its library does both in
     /// large pieces.
-    fn is_terminal(&self, descriptor: u32) -> bool {
-        self.command.is_none() || descriptor > 1
+    fn is_terminal(&self, end: End) -> bool {
+        self.command.is_none() || end == End::Output(Stream::Err)
     }
 
     /// Nanoseconds since 1970, or since the instance began.
@@ -181,20 +184,6 @@ impl World {
             Clock::Wall => self.now().saturating_add(time.saturating_sub(self.wall())),
             Clock::Monotonic => time,
         }
-    }
-
-    /// Whether a descriptor is open: of standard input, output and error.
-    fn is_open(&self, descriptor: u32) -> bool {
-        self.closed.get(descriptor as usize) == Some(&false)
-    }
-
-    /// Closes a descriptor; false if it was not open.
-    fn close(&mut self, descriptor: u32) -> bool {
-        let is_open = self.is_open(descriptor);
-        if is_open {
-            self.closed[descriptor as usize] = true;
-        }
-        is_open
     }
 
     /// Sleeps until the monotonic clock shows at least this: that takes no time. Where the

@@ -7,12 +7,16 @@
 //! prints to standard output is kept.
 //!
 //! Source: the interface's description, `wasi_snapshot_preview1.witx`, for names, types,
-//! layouts and numbers; POSIX for which error belongs where it says none.
+//! layouts and numbers, and for errors where it names them; where it says only which function
+//! of POSIX one is similar to, the error that POSIX has for that.
 
 use std::sync::Arc;
 
 use wasmtime::{Caller, FuncType, Linker, Result, Val, ValType};
 
+use super::descriptors::{
+    Descriptor, End, FD_FDSTAT_SET_FLAGS, FD_FILESTAT_GET, FD_READ, FD_WRITE, POLL_FD_READWRITE,
+};
 use super::{Clock, Exit, Stream, Terminal};
 use crate::runtime::core_imports::memory_of;
 use crate::runtime::core_module;
@@ -32,13 +36,13 @@ const NOSYS: Errno = 52;
 const NOTDIR: Errno = 54;
 const NOTSOCK: Errno = 57;
 const SPIPE: Errno = 70;
+const NOTCAPABLE: Errno = 76;
 
 /// A descriptor's type: what a terminal is, and what a pipe is.
 const CHARACTER_DEVICE: u8 = 2;
 const UNKNOWN: u8 = 0;
-const RIGHT_READ: u64 = 1 << 1;
-const RIGHT_WRITE: u64 = 1 << 6;
-const RIGHT_POLL: u64 = 1 << 27;
+/// Bits that a descriptor's flags can have.
+const FLAGS: u32 = 0b1_1111;
 
 /// What `clock_res_get` answers, in nanoseconds.
 const RESOLUTION: u64 = super::TICK;
@@ -58,17 +62,21 @@ const HANGUP: u16 = 1;
 /// wait for.
 const MOST: u32 = 1024;
 
-/// What a function does with a descriptor that is none of what it is for.
+/// What a function does nothing without.
 #[derive(Copy, Clone)]
 enum Wants {
     /// A file that has positions.
-    File,
+    Positions,
+    /// A file that is kept somewhere.
+    Storage,
+    /// A file whose times may be set.
+    Times,
     /// A directory.
     Directory,
     /// A socket.
     Socket,
-    /// Nothing that any plugin has.
-    Nothing,
+    /// Signals.
+    Signals,
 }
 
 const I32: ValType = ValType::I32;
@@ -76,21 +84,19 @@ const I64: ValType = ValType::I64;
 
 /// Functions that do nothing but say so: their parameters, the one that is a descriptor, and
 /// what it should be.
-const REFUSED: [(&str, &[ValType], usize, Wants); 29] = [
-    ("fd_advise", &[I32, I64, I64, I32], 0, Wants::File),
-    ("fd_allocate", &[I32, I64, I64], 0, Wants::File),
-    ("fd_datasync", &[I32], 0, Wants::File),
-    ("fd_fdstat_set_rights", &[I32, I64, I64], 0, Wants::File),
-    ("fd_filestat_set_size", &[I32, I64], 0, Wants::File),
-    ("fd_filestat_set_times", &[I32, I64, I64, I32], 0, Wants::File),
-    ("fd_pread", &[I32, I32, I32, I64, I32], 0, Wants::File),
+const REFUSED: [(&str, &[ValType], usize, Wants); 27] = [
+    ("fd_advise", &[I32, I64, I64, I32], 0, Wants::Positions),
+    ("fd_allocate", &[I32, I64, I64], 0, Wants::Positions),
+    ("fd_datasync", &[I32], 0, Wants::Storage),
+    ("fd_filestat_set_size", &[I32, I64], 0, Wants::Storage),
+    ("fd_filestat_set_times", &[I32, I64, I64, I32], 0, Wants::Times),
+    ("fd_pread", &[I32, I32, I32, I64, I32], 0, Wants::Positions),
     ("fd_prestat_dir_name", &[I32, I32, I32], 0, Wants::Directory),
-    ("fd_pwrite", &[I32, I32, I32, I64, I32], 0, Wants::File),
+    ("fd_pwrite", &[I32, I32, I32, I64, I32], 0, Wants::Positions),
     ("fd_readdir", &[I32, I32, I32, I64, I32], 0, Wants::Directory),
-    ("fd_renumber", &[I32, I32], 0, Wants::File),
-    ("fd_seek", &[I32, I64, I32, I32], 0, Wants::File),
-    ("fd_sync", &[I32], 0, Wants::File),
-    ("fd_tell", &[I32, I32], 0, Wants::File),
+    ("fd_seek", &[I32, I64, I32, I32], 0, Wants::Positions),
+    ("fd_sync", &[I32], 0, Wants::Storage),
+    ("fd_tell", &[I32, I32], 0, Wants::Positions),
     ("path_create_directory", &[I32, I32, I32], 0, Wants::Directory),
     ("path_filestat_get", &[I32, I32, I32, I32, I32], 0, Wants::Directory),
     ("path_filestat_set_times", &[I32, I32, I32, I32, I64, I64, I32], 0, Wants::Directory),
@@ -101,7 +107,7 @@ const REFUSED: [(&str, &[ValType], usize, Wants); 29] = [
     ("path_rename", &[I32, I32, I32, I32, I32, I32], 0, Wants::Directory),
     ("path_symlink", &[I32, I32, I32, I32, I32], 2, Wants::Directory),
     ("path_unlink_file", &[I32, I32, I32], 0, Wants::Directory),
-    ("proc_raise", &[I32], 0, Wants::Nothing),
+    ("proc_raise", &[I32], 0, Wants::Signals),
     ("sock_accept", &[I32, I32, I32], 0, Wants::Socket),
     ("sock_recv", &[I32, I32, I32, I32, I32, I32], 0, Wants::Socket),
     ("sock_send", &[I32, I32, I32, I32, I32], 0, Wants::Socket),
@@ -109,7 +115,7 @@ const REFUSED: [(&str, &[ValType], usize, Wants); 29] = [
 ];
 
 /// The functions that do something, with their parameters.
-const DONE: [(&str, &[ValType]); 17] = [
+const DONE: [(&str, &[ValType]); 19] = [
     ("args_get", &[I32, I32]),
     ("args_sizes_get", &[I32, I32]),
     ("environ_get", &[I32, I32]),
@@ -119,9 +125,11 @@ const DONE: [(&str, &[ValType]); 17] = [
     ("fd_close", &[I32]),
     ("fd_fdstat_get", &[I32, I32]),
     ("fd_fdstat_set_flags", &[I32, I32]),
+    ("fd_fdstat_set_rights", &[I32, I64, I64]),
     ("fd_filestat_get", &[I32, I32]),
     ("fd_prestat_get", &[I32, I32]),
     ("fd_read", &[I32, I32, I32, I32]),
+    ("fd_renumber", &[I32, I32]),
     ("fd_write", &[I32, I32, I32, I32]),
     ("poll_oneoff", &[I32, I32, I32, I32]),
     ("proc_exit", &[I32]),
@@ -145,7 +153,7 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
         let ty = FuncType::new(linker.engine(), params.iter().cloned(), [I32]);
         linker.func_new(MODULE, name, ty, move |caller, values, results| {
             let descriptor = values.get(descriptor).and_then(Val::i32).unwrap_or(-1);
-            let open = caller.data().world().is_open(descriptor as u32);
+            let open = caller.data().world().descriptors.get(descriptor as u32).is_some();
             results[0] = Val::I32(refusal(open, wants) as i32);
             Ok(())
         })?;
@@ -169,18 +177,21 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
     linker.func_wrap(MODULE, "clock_res_get", clock_res_get)?;
     linker.func_wrap(MODULE, "clock_time_get", clock_time_get)?;
     linker.func_wrap(MODULE, "fd_close", |mut caller: Caller<'_, Guest>, descriptor: u32| {
-        if caller.data_mut().world_mut().close(descriptor) { SUCCESS } else { BADF }
+        let closed = caller.data_mut().world_mut().descriptors.close(descriptor);
+        closed.map_or(BADF, |()| SUCCESS)
     })?;
     linker.func_wrap(MODULE, "fd_fdstat_get", fd_fdstat_get)?;
-    let set_flags = |caller: Caller<'_, Guest>, descriptor: u32, _flags: u32| {
-        // Whether it blocks makes no difference.
-        if caller.data().world().is_open(descriptor) { SUCCESS } else { BADF }
-    };
-    linker.func_wrap(MODULE, "fd_fdstat_set_flags", set_flags)?;
+    linker.func_wrap(MODULE, "fd_fdstat_set_flags", fd_fdstat_set_flags)?;
+    linker.func_wrap(MODULE, "fd_fdstat_set_rights", fd_fdstat_set_rights)?;
     linker.func_wrap(MODULE, "fd_filestat_get", fd_filestat_get)?;
     // No directory is there to begin with.
     linker.func_wrap(MODULE, "fd_prestat_get", |_: i32, _: i32| BADF)?;
     linker.func_wrap(MODULE, "fd_read", fd_read)?;
+    let renumber = |mut caller: Caller<'_, Guest>, from: u32, to: u32| {
+        let moved = caller.data_mut().world_mut().descriptors.renumber(from, to);
+        moved.map_or(BADF, |()| SUCCESS)
+    };
+    linker.func_wrap(MODULE, "fd_renumber", renumber)?;
     linker.func_wrap(MODULE, "fd_write", fd_write)?;
     linker.func_wrap(MODULE, "poll_oneoff", poll_oneoff)?;
     linker.func_wrap(MODULE, "proc_exit", |code: u32| -> Result<()> {
@@ -191,15 +202,35 @@ pub(in crate::runtime) fn add_to(linker: &mut Linker<Guest>) -> Result<()> {
     Ok(())
 }
 
-/// What a function answers that wants something else than there is.
+/// What a function answers that wants something else than there is: what POSIX has for a
+/// pipe, but for times, which it lets an owner set and WASI who has the right.
 fn refusal(open: bool, wants: Wants) -> Errno {
     match wants {
-        Wants::Nothing => NOSYS,
+        Wants::Signals => NOSYS,
         _ if !open => BADF,
-        Wants::File => SPIPE,
+        Wants::Positions => SPIPE,
+        Wants::Storage => INVAL,
+        Wants::Times => NOTCAPABLE,
         Wants::Directory => NOTDIR,
         Wants::Socket => NOTSOCK,
     }
+}
+
+/// An open descriptor that this may be done with.
+fn permitted(guest: &Guest, descriptor: u32, right: u64) -> std::result::Result<Descriptor, Errno> {
+    let found = guest.world().descriptors.get(descriptor).ok_or(BADF)?;
+    if found.rights & right == right { Ok(found) } else { Err(NOTCAPABLE) }
+}
+
+/// The stream behind an open descriptor, or standard input, if it may be used so. One that
+/// never was for that is none of the right kind, as in POSIX.
+fn stream_of(guest: &Guest, descriptor: u32, right: u64) -> std::result::Result<End, Errno> {
+    let Descriptor { end, .. } = guest.world().descriptors.get(descriptor).ok_or(BADF)?;
+    match (end, right) {
+        (End::Input, FD_READ) | (End::Output(_), FD_WRITE) => {}
+        _ => return Err(BADF),
+    }
+    permitted(guest, descriptor, right).map(|found| found.end)
 }
 
 /// Arguments, or an environment.
@@ -270,31 +301,58 @@ fn clock_time_get(
 /// Type, flags, and what may be done with it and with what comes of it.
 fn fd_fdstat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) -> Result<Errno> {
     answer(&mut caller, |memory, guest| {
-        if !guest.world().is_open(descriptor) {
-            return Err(BADF);
-        }
-        let right = if descriptor == 0 { RIGHT_READ } else { RIGHT_WRITE };
+        let found = permitted(guest, descriptor, 0)?;
         let mut stat = [0; 24];
-        stat[0] = file_type(guest, descriptor);
-        stat[8..16].copy_from_slice(&(right | RIGHT_POLL).to_le_bytes());
+        stat[0] = file_type(guest, found);
+        stat[2..4].copy_from_slice(&found.flags.to_le_bytes());
+        stat[8..16].copy_from_slice(&found.rights.to_le_bytes());
         put(memory, result, &stat)
     })
 }
 
+fn fd_fdstat_set_flags(mut caller: Caller<'_, Guest>, descriptor: u32, flags: u32) -> Errno {
+    let guest = caller.data_mut();
+    match permitted(guest, descriptor, FD_FDSTAT_SET_FLAGS) {
+        Ok(_) if flags & !FLAGS != 0 => INVAL,
+        Ok(_) => {
+            if let Some(found) = guest.world_mut().descriptors.get_mut(descriptor) {
+                found.flags = flags as u16;
+            }
+            SUCCESS
+        }
+        Err(errno) => errno,
+    }
+}
+
+/// Nothing comes of any descriptor, so that there are no rights to pass on.
+fn fd_fdstat_set_rights(
+    mut caller: Caller<'_, Guest>,
+    descriptor: u32,
+    rights: u64,
+    passed_on: u64,
+) -> Errno {
+    match caller.data_mut().world_mut().descriptors.get_mut(descriptor) {
+        None => BADF,
+        Some(found) if rights & !found.rights != 0 || passed_on != 0 => NOTCAPABLE,
+        Some(found) => {
+            found.rights = rights;
+            SUCCESS
+        }
+    }
+}
+
 fn fd_filestat_get(mut caller: Caller<'_, Guest>, descriptor: u32, result: u32) -> Result<Errno> {
     answer(&mut caller, |memory, guest| {
-        if !guest.world().is_open(descriptor) {
-            return Err(BADF);
-        }
+        let found = permitted(guest, descriptor, FD_FILESTAT_GET)?;
         let mut stat = [0; 64];
-        stat[16] = file_type(guest, descriptor);
+        stat[16] = file_type(guest, found);
         put(memory, result, &stat)
     })
 }
 
 /// What a descriptor looks like: a terminal or a pipe.
-fn file_type(guest: &Guest, descriptor: u32) -> u8 {
-    if guest.world().is_terminal(descriptor) { CHARACTER_DEVICE } else { UNKNOWN }
+fn file_type(guest: &Guest, descriptor: Descriptor) -> u8 {
+    if guest.world().is_terminal(descriptor.end) { CHARACTER_DEVICE } else { UNKNOWN }
 }
 
 /// Standard input is at its end, but for a command.
@@ -306,12 +364,16 @@ fn fd_read(
     result: u32,
 ) -> Result<Errno> {
     answer(&mut caller, |memory, guest| {
-        if descriptor != 0 || !guest.world().is_open(0) {
-            return Err(BADF);
+        stream_of(guest, descriptor, FD_READ)?;
+        let places = list(memory, pieces, count)?;
+        // Nothing is read if it cannot be put down.
+        place(memory, result, 4)?;
+        for &(at, length) in &places {
+            stretch(memory, at, length)?;
         }
         let mut read = 0u32;
         if let Some(terminal) = guest.world_mut().terminal_mut() {
-            for (at, length) in list(memory, pieces, count)? {
+            for (at, length) in places {
                 let rest = terminal.rest();
                 let part = rest.len().min(length as usize);
                 put(memory, at, &rest[..part])?;
@@ -343,16 +405,19 @@ fn fd_write(
 ) -> Result<Errno> {
     let mut too_much = None;
     let errno = answer(&mut caller, |memory, guest| {
-        let stream = match descriptor {
-            1 if guest.world().is_open(1) => Stream::Out,
-            2 if guest.world().is_open(2) => Stream::Err,
-            _ => return Err(BADF),
+        let End::Output(stream) = stream_of(guest, descriptor, FD_WRITE)? else {
+            return Err(BADF);
         };
+        // Nothing is printed if there is anything wrong with a part of it.
+        place(memory, result, 4)?;
+        let parts = list(memory, pieces, count)?;
         let mut written = 0u32;
-        for (at, length) in list(memory, pieces, count)? {
-            let bytes = stretch(memory, at, length)?;
+        for &(at, length) in &parts {
+            stretch(memory, at, length)?;
             written = written.checked_add(length).ok_or(INVAL)?;
-            too_much = too_much.or(guest.print(stream, bytes).err());
+        }
+        for (at, length) in parts {
+            too_much = too_much.or(guest.print(stream, stretch(memory, at, length)?).err());
         }
         put(memory, result, &written.to_le_bytes())
     })?;
@@ -425,7 +490,7 @@ impl Subscription {
 
 /// Lets time go on to where something of it has happened, and gives what.
 fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
-    let world = guest.world_mut();
+    let world = guest.world();
     let ready = world.terminal().map_or(0, |terminal| terminal.rest().len());
     let mut happened = Vec::new();
     let mut deadlines = Vec::new();
@@ -440,15 +505,16 @@ fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
                 None => happened.push(event(EVENT_CLOCK, INVAL, 0)),
             },
             Awaited::Descriptor { kind, descriptor } => {
-                let fits = world.is_open(descriptor) && (descriptor == 0) == (kind == EVENT_READ);
+                let right = if kind == EVENT_READ { FD_READ } else { FD_WRITE };
+                let fits = stream_of(guest, descriptor, right)
+                    .and_then(|_| permitted(guest, descriptor, POLL_FD_READWRITE));
                 let (error, flags) = match fits {
-                    true if kind == EVENT_READ && ready > 0 => (SUCCESS, 0),
-                    true if kind == EVENT_READ => (SUCCESS, HANGUP),
-                    true => (SUCCESS, 0),
-                    false => (BADF, 0),
+                    Ok(_) if kind == EVENT_READ && ready == 0 => (SUCCESS, HANGUP),
+                    Ok(_) => (SUCCESS, 0),
+                    Err(errno) => (errno, 0),
                 };
                 let mut event = event(kind, error, flags);
-                if fits && kind == EVENT_READ {
+                if fits.is_ok() && kind == EVENT_READ {
                     event[16..24].copy_from_slice(&(ready as u64).to_le_bytes());
                 }
                 happened.push(event);
@@ -456,6 +522,7 @@ fn wait(guest: &mut Guest, wanted: &[Subscription]) -> Vec<[u8; EVENT]> {
             Awaited::Unknown { kind } => happened.push(event(kind, INVAL, 0)),
         }
     }
+    let world = guest.world_mut();
     let first = deadlines.iter().map(|(deadline, _)| *deadline).min();
     if let (true, Some(first)) = (happened.is_empty(), first) {
         world.sleep_until(first);
@@ -562,10 +629,12 @@ mod tests {
         let before = instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec();
         for (name, _, place, wants) in REFUSED {
             let wanted = match wants {
-                Wants::File => [SPIPE, BADF],
+                Wants::Positions => [SPIPE, BADF],
+                Wants::Storage => [INVAL, BADF],
+                Wants::Times => [NOTCAPABLE, BADF],
                 Wants::Directory => [NOTDIR, BADF],
                 Wants::Socket => [NOTSOCK, BADF],
-                Wants::Nothing => [NOSYS, NOSYS],
+                Wants::Signals => [NOSYS, NOSYS],
             };
             for (descriptors, wanted) in [([0, 1, 2], wanted[0]), ([3, 100, -1], wanted[1])] {
                 for descriptor in descriptors {
@@ -599,6 +668,50 @@ mod tests {
     }
 
     #[test]
+    fn a_descriptor_takes_the_place_of_another() {
+        let (mut store, instance) = everything();
+        let mut call = |name, params: &[i64]| call(&mut store, &instance, name, params);
+        for (from, to) in [(3, 1), (1, 3), (-1, 0), (0, 100)] {
+            assert_eq!(call("fd_renumber", &[from, to]), BADF, "{from} {to}");
+        }
+        assert_eq!(call("fd_renumber", &[2, 2]), SUCCESS);
+        assert_eq!(call("fd_write", &[2, 0, 0, 64]), SUCCESS);
+        assert_eq!(call("fd_renumber", &[2, 0]), SUCCESS);
+        assert_eq!(call("fd_write", &[2, 0, 0, 64]), BADF, "it has moved");
+        assert_eq!(call("fd_write", &[0, 0, 0, 64]), SUCCESS);
+        assert_eq!(call("fd_read", &[0, 0, 0, 64]), BADF, "standard input is closed");
+    }
+
+    #[test]
+    fn rights_become_fewer_and_flags_are_remembered() {
+        let (mut store, instance) = everything();
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        let (read, poll, flags) =
+            (FD_READ as i64, POLL_FD_READWRITE as i64, FD_FDSTAT_SET_FLAGS as i64);
+        for (name, params, wanted) in [
+            ("fd_fdstat_set_rights", vec![0, read | FD_WRITE as i64], NOTCAPABLE),
+            ("fd_fdstat_set_rights", vec![0, read, read], NOTCAPABLE),
+            ("fd_fdstat_set_rights", vec![3], BADF),
+            ("fd_fdstat_set_flags", vec![0, 4], SUCCESS),
+            ("fd_fdstat_set_flags", vec![0, 32], INVAL),
+            ("fd_fdstat_set_flags", vec![3, 0], BADF),
+            ("fd_fdstat_set_rights", vec![0, read | poll], SUCCESS),
+            ("fd_fdstat_set_flags", vec![0, 0], NOTCAPABLE),
+            ("fd_filestat_get", vec![0, 64], NOTCAPABLE),
+            ("fd_read", vec![0, 0, 0, 64], SUCCESS),
+            ("fd_fdstat_set_rights", vec![0, poll], SUCCESS),
+            ("fd_fdstat_set_rights", vec![0, poll | flags], NOTCAPABLE),
+            ("fd_read", vec![0, 0, 0, 64], NOTCAPABLE),
+            ("fd_write", vec![0, 0, 0, 64], BADF),
+            ("fd_fdstat_get", vec![0, 128], SUCCESS),
+        ] {
+            assert_eq!(call(&mut store, &instance, name, &params), wanted, "{name} {params:?}");
+        }
+        let stat = &memory.data(&store)[128..152];
+        assert_eq!((stat[2], &stat[8..16]), (4, &poll.to_le_bytes()[..]));
+    }
+
+    #[test]
     fn addresses_outside_of_the_memory_are_faults() {
         let (mut store, instance) = everything();
         for far in [65_536, 65_533, -1, -4] {
@@ -625,6 +738,32 @@ mod tests {
         assert_eq!(call(&mut store, &instance, "poll_oneoff", &[0, 0, 1025, 64]), INVAL);
         assert_eq!(call(&mut store, &instance, "poll_oneoff", &[0, 0, 0, 64]), INVAL);
         assert_eq!(call(&mut store, &instance, "clock_time_get", &[4, 0, 64]), INVAL);
+    }
+
+    #[test]
+    fn where_one_part_is_outside_of_the_memory_nothing_is_read_or_printed() {
+        let (mut store, instance) = everything();
+        *store.data_mut().terminal() = Some(Terminal {
+            arguments: Arc::from([]),
+            environment: Arc::from([]),
+            input: b"abc".to_vec(),
+            read: 0,
+            printed: Vec::new(),
+            limit: 100,
+        });
+        let memory = instance.get_memory(&mut store, "memory").unwrap();
+        let parts = [1024u32, 2, 65_536, 1].map(u32::to_le_bytes);
+        memory.write(&mut store, 0, parts.as_flattened()).unwrap();
+        for name in ["fd_read", "fd_write"] {
+            let descriptor = i64::from(name == "fd_write");
+            assert_eq!(call(&mut store, &instance, name, &[descriptor, 0, 2, 64]), FAULT);
+            assert_eq!(call(&mut store, &instance, name, &[descriptor, 0, 1, -1]), FAULT);
+            let terminal = store.data_mut().terminal().as_ref().unwrap();
+            assert_eq!((terminal.read, terminal.printed.len()), (0, 0), "{name}");
+            assert_eq!(call(&mut store, &instance, name, &[descriptor, 0, 1, 64]), SUCCESS);
+            store.data_mut().terminal().as_mut().unwrap().read = 0;
+        }
+        assert_eq!(store.data_mut().terminal().as_ref().unwrap().printed, b"ab");
     }
 
     /// What a plugin waits for, as it lies in memory.

@@ -19,6 +19,7 @@ use wasmtime::component::{
 };
 use wasmtime::{Engine, Error, Result, StoreContextMut};
 
+use super::descriptors::End;
 use super::{Clock, Exit, SECOND, Stream, TICK};
 use crate::runtime::guest::Guest;
 
@@ -285,13 +286,13 @@ fn add_function(
         (STDERR, "get-stderr") => instance
             .func_wrap(name, |mut caller, (): ()| Ok((hold(&mut caller, Output(Stream::Err))?,))),
         ("wasi:cli/terminal-stdin", "get-terminal-stdin") => {
-            add_terminal(instance, name, 0, || TerminalInput)
+            add_terminal(instance, name, End::Input, || TerminalInput)
         }
         ("wasi:cli/terminal-stdout", "get-terminal-stdout") => {
-            add_terminal(instance, name, 1, || TerminalOutput)
+            add_terminal(instance, name, End::Output(Stream::Out), || TerminalOutput)
         }
         ("wasi:cli/terminal-stderr", "get-terminal-stderr") => {
-            add_terminal(instance, name, 2, || TerminalOutput)
+            add_terminal(instance, name, End::Output(Stream::Err), || TerminalOutput)
         }
         ("wasi:clocks/monotonic-clock" | "wasi:clocks/wall-clock", _) => {
             add_clock(instance, interface, name)
@@ -319,15 +320,15 @@ fn exit(code: u8) -> Result<()> {
     Err(Exit { function: "exit", code: code.into() }.into())
 }
 
-/// Adds a function that gives a terminal if that is what the descriptor is.
+/// Adds a function that gives a terminal if that is what a standard stream is.
 fn add_terminal<T: Send + Sync + 'static>(
     instance: &mut LinkerInstance<'_, Guest>,
     name: &str,
-    descriptor: u32,
+    end: End,
     terminal: fn() -> T,
 ) -> Result<()> {
     instance.func_wrap(name, move |mut caller, (): ()| {
-        let is_terminal = caller.data().world().is_terminal(descriptor);
+        let is_terminal = caller.data().world().is_terminal(end);
         let terminal = is_terminal.then(|| hold(&mut caller, terminal()));
         Ok((terminal.transpose()?,))
     })

@@ -1,0 +1,3 @@
+module behaviour
+
+go 1.24
