@@ -15,6 +15,8 @@ mod guest;
 mod imports;
 mod made;
 mod operation;
+#[cfg(test)]
+mod reference;
 mod wasi;
 mod wrapped;
 

@@ -8,7 +8,8 @@
 //!
 //! Source: the interface's description, `wasi_snapshot_preview1.witx`, for names, types,
 //! layouts and numbers, and for errors where it names them; where it says only which function
-//! of POSIX one is similar to, the error that POSIX has for that.
+//! of POSIX one is similar to, the error that POSIX has for that. What plugins' authors should
+//! know of it stands in docs/reference.md.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use wasmtime::{Caller, FuncType, Linker, Result, Val, ValType};
 use super::descriptors::{
     Descriptor, End, FD_FDSTAT_SET_FLAGS, FD_FILESTAT_GET, FD_READ, FD_WRITE, POLL_FD_READWRITE,
 };
-use super::{Clock, Exit, Stream, Terminal};
+use super::{Clock, Exit, Terminal};
 use crate::runtime::core_imports::memory_of;
 use crate::runtime::core_module;
 use crate::runtime::guest::Guest;
@@ -626,6 +627,7 @@ mod tests {
     #[test]
     fn what_is_not_there_says_so_and_does_nothing() {
         let (mut store, instance) = everything();
+        let reference = include_str!("../../../docs/reference.md");
         let before = instance.get_memory(&mut store, "memory").unwrap().data(&store).to_vec();
         for (name, _, place, wants) in REFUSED {
             let wanted = match wants {
@@ -636,6 +638,8 @@ mod tests {
                 Wants::Socket => [NOTSOCK, BADF],
                 Wants::Signals => [NOSYS, NOSYS],
             };
+            let row = reference.lines().find(|line| line.starts_with(&format!("| `{name}` ")));
+            assert!(row.unwrap().ends_with(&format!(" ({}) |", wanted[0])), "{name}: {row:?}");
             for (descriptors, wanted) in [([0, 1, 2], wanted[0]), ([3, 100, -1], wanted[1])] {
                 for descriptor in descriptors {
                     let mut params = vec![0; place];

@@ -37,7 +37,7 @@ pub(in crate::runtime) const PACKAGES: [&str; 6] = [
 pub(in crate::runtime) const HTTP: &str = "wasi:http/";
 
 /// The interfaces, without their versions.
-const INTERFACES: [&str; 27] = [
+pub(in crate::runtime) const INTERFACES: [&str; 27] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     STDIN,
