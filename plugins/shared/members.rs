@@ -235,6 +235,46 @@ impl Object {
     }
 }
 
+/// The values of members as they stand in an object, each as it is compared with others:
+/// records belong together where this is the same. One that is not there is `null`.
+pub fn key(fields: &[Field], found: &[Option<&RawValue>]) -> String {
+    let mut members = Object::default();
+    for (field, value) in fields.iter().zip(found) {
+        let value = canonical(value.map_or("null", RawValue::get));
+        members.push(&field.name, &value);
+    }
+    members.into_members()
+}
+
+/// Tells lists of fields from each other.
+pub fn label<'f>(fields: impl IntoIterator<Item = &'f Field>) -> String {
+    let mut label = String::new();
+    for field in fields {
+        label.push_str(&quoted(&field.path.join("\0")));
+        label.push_str(&quoted(&field.name));
+    }
+    label
+}
+
+/// A record with other texts in the places of values that were found in it. Where one
+/// contains another, the larger one goes.
+pub fn replaced<T: AsRef<str>>(record: &str, mut places: Vec<(&RawValue, T)>) -> String {
+    places.sort_unstable_by_key(|(value, _)| value.get().as_ptr());
+    let mut replaced = String::with_capacity(record.len());
+    let mut done = 0;
+    for (value, text) in places {
+        // A value is a part of the record's text.
+        let start = value.get().as_ptr().addr() - record.as_ptr().addr();
+        if start >= done {
+            replaced.push_str(&record[done..start]);
+            replaced.push_str(text.as_ref());
+            done = start + value.get().len();
+        }
+    }
+    replaced.push_str(&record[done..]);
+    replaced
+}
+
 /// A text as a JSON string.
 pub fn quoted(text: &str) -> String {
     // A string can always be written.

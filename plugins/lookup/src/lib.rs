@@ -12,6 +12,8 @@ mod members;
 #[path = "../../shared/panics.rs"]
 mod panics;
 mod table;
+#[path = "../../shared/told.rs"]
+mod told;
 
 use std::sync::OnceLock;
 
@@ -26,6 +28,7 @@ wit_bindgen::generate!({
 });
 
 /// What becomes of a record without a row.
+#[derive(Copy, Clone)]
 enum Missing {
     Null,
     Drop,
@@ -46,28 +49,16 @@ struct Join {
 
 impl Join {
     fn read() -> Result<Join, String> {
-        let want = |name: &str, example: &str| {
-            params::get(name)
-                .ok_or_else(|| format!("it has to be told more: --param {name}={example}"))
-        };
-        let in_words = |name: &'static str| move |why| format!("the parameter `{name}`: {why}");
-        let on = Field::parse(&want("on", "country")?).map_err(in_words("on"))?;
+        let on = told::field("on", "country")?;
         let key = match params::get("key") {
-            Some(key) => Field::parse(&key).map_err(in_words("key"))?,
+            Some(key) => Field::parse(&key).map_err(told::wrong("key"))?,
             None => on.clone(),
         };
-        let fields =
-            Field::parse_list(&want("fields", "name:country_name")?).map_err(in_words("fields"))?;
-        let missing = match params::get("missing").as_deref() {
-            None | Some("null") => Missing::Null,
-            Some("drop") => Missing::Drop,
-            Some("reject") => Missing::Reject,
-            Some(other) => {
-                return Err(format!(
-                    "the parameter `missing` is null, drop or reject, not {other}"
-                ));
-            }
-        };
+        let fields = told::fields("fields", "name:country_name")?;
+        let missing = told::choice(
+            "missing",
+            &[("null", Missing::Null), ("drop", Missing::Drop), ("reject", Missing::Reject)],
+        )?;
         let names = fields.iter().map(|field| std::slice::from_ref(&field.name));
         let search = Search::new([&on.path[..]].into_iter().chain(names));
         let mut nulls = Object::default();

@@ -12,11 +12,13 @@
 mod members;
 #[path = "../../shared/panics.rs"]
 mod panics;
+#[path = "../../shared/told.rs"]
+mod told;
 
 use std::sync::OnceLock;
 
 use host::plugin::params;
-use members::{Field, Search};
+use members::Search;
 use serde_json::value::RawValue;
 
 wit_bindgen::generate!({
@@ -34,10 +36,7 @@ struct Wanted {
 
 impl Wanted {
     fn read() -> Result<Wanted, String> {
-        let fields = params::get("fields")
-            .ok_or("it has to be told which members to replace: --param fields=actor.login")?;
-        let fields =
-            Field::parse_list(&fields).map_err(|why| format!("the parameter `fields`: {why}"))?;
+        let fields = told::fields("fields", "actor.login")?;
         let with = params::get("with").unwrap_or_else(|| "null".to_owned());
         if serde_json::from_str::<&RawValue>(&with).is_err() {
             return Err(format!("the parameter `with` is no JSON: {with}"));
@@ -48,22 +47,8 @@ impl Wanted {
 
     fn redact(&self, record: &str) -> Result<String, String> {
         let found = self.search.find(record, self.count)?;
-        let mut values: Vec<&str> = found.into_iter().flatten().map(RawValue::get).collect();
-        values.sort_unstable_by_key(|value| value.as_ptr());
-        let mut redacted = String::with_capacity(record.len());
-        let mut done = 0;
-        for value in values {
-            // A value is a part of the record's text.
-            let start = value.as_ptr().addr() - record.as_ptr().addr();
-            // Where one contains another, the larger one goes.
-            if start >= done {
-                redacted.push_str(&record[done..start]);
-                redacted.push_str(&self.with);
-                done = start + value.len();
-            }
-        }
-        redacted.push_str(&record[done..]);
-        Ok(redacted)
+        let values = found.into_iter().flatten();
+        Ok(members::replaced(record, values.map(|value| (value, &self.with)).collect()))
     }
 }
 
