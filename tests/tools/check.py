@@ -12,14 +12,20 @@ from standard input, and while its workers are killed.
 
 import argparse
 import csv
+import datetime
+import itertools
 import json
+import math
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import unicodedata
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -275,6 +281,76 @@ def cities(path, scratch):
     every_way("lookup, DuckDB", arguments, path, output, ["--from", "json"])
 
 
+def recipes(path, events, scratch):
+    """What else plugins do with the cities, and with a part of the events, by Python."""
+    with open(path, encoding="utf-8") as file:
+        parsed = json.load(file)
+
+    def check(name, arguments, wanted):
+        output = run([*arguments, path])
+        same(name, values(output), wanted)
+        print(f"passed  {name}")
+        return output
+
+    def metres(city):
+        south, north = math.radians(47.3769), math.radians(float(city["lat"]))
+        east = math.radians(float(city["lng"]) - 8.5417)
+        along = math.sin((north - south) / 2) ** 2
+        return 2 * 6371008.8 * math.asin(math.sqrt(along + math.cos(south) * math.cos(north) * math.sin(east / 2) ** 2))
+
+    near = plugin("geo") + params(lon="lng", near="47.3769,8.5417", within="150km") + ["--to", "ndjson"]
+    check("geo, Python", near, [city for city in parsed if metres(city) <= 150_000])
+
+    def normal(text):
+        letters = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text))
+        letters = "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")
+        return " ".join(unicodedata.normalize("NFC", letters).casefold().split())
+
+    normalise = plugin("normalise") + params(fields="name", steps="nfkc,accents,fold,space") + ["--to", "ndjson"]
+    check("normalise, Python", normalise, [city | {"name": normal(city["name"])} for city in parsed])
+
+    top = plugin("top") + params(by="lat", k=100) + ["--to", "ndjson"]
+    output = check("top, Python", top, sorted(parsed, key=lambda city: -Decimal(city["lat"]))[:100])
+    every_way("top, Python", top, path, output, ["--from", "json"])
+
+    groups = {}
+    for city in parsed:
+        groups.setdefault(city["country"], []).append(city)
+    wanted = []
+    for country, group in sorted(groups.items()):
+        lats = [Decimal(city["lat"]) for city in group]
+        first, last = min(city["name"] for city in group), max(city["name"] for city in group)
+        wanted.append({"country": country, "count": len(group), "lats": sum(lats), "first": first, "last": last})
+    sums = plugin("count-by") + params(by="country", sum="lat:lats", min="name:first", max="name:last") + ["--to", "ndjson"]
+    output = run([*sums, path])
+    found = [json.loads(line, parse_float=Decimal, parse_int=Decimal) for line in output.splitlines()]
+    same("sums, Python", found, wanted)
+    every_way("sums, Python", sums, path, output, ["--from", "json"])
+
+    # Not in the order of time, with every record twice.
+    times = scratch / "times.ndjson"
+    with open(events, encoding="utf-8") as file:
+        some = [json.loads(line) for line in itertools.islice(file, 20_000)]
+    visits = [(event["repo"]["name"], event["created_at"]) for event in some] * 2
+    random.Random(1).shuffle(visits)
+    times.write_text("".join(json.dumps({"repo": repo, "at": at}) + "\n" for repo, at in visits))
+    wanted = []
+    for repo, group in itertools.groupby(sorted(visits), key=lambda visit: visit[0]):
+        for _, at in group:
+            moment = datetime.datetime.fromisoformat(at)
+            if wanted and wanted[-1]["repo"] == repo and (moment - ended).total_seconds() <= 600:
+                wanted[-1]["count"] += 1
+            else:
+                wanted.append({"repo": repo, "start": at, "count": 1})
+                started = moment
+            ended = moment
+            wanted[-1] |= {"end": at, "seconds": (ended - started).total_seconds()}
+    sessions = plugin("sessions") + params(by="repo", time="at", gap="10m")
+    output = run([*sessions, times])
+    same("sessions, Python", values(output), wanted)
+    every_way("sessions, Python", sessions, times, output, ["--from", "ndjson"])
+
+
 def tables(path, scratch):
     """Rows that DuckDB wrote, and rows of ours that Python and DuckDB read."""
     table = scratch / "cities.csv"
@@ -320,6 +396,7 @@ def main():
         try:
             cities(chosen.cities, Path(scratch))
             tables(chosen.cities, Path(scratch))
+            recipes(chosen.cities, chosen.events, Path(scratch))
             lines_by_awk(chosen.events)
             events(chosen.events, Path(scratch))
         except Mismatch as mismatch:
