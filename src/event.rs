@@ -78,6 +78,21 @@ pub enum Event<'a> {
     Skipped(&'a RecordFailure),
     /// A record failed and was written aside.
     DeadLettered(&'a RecordFailure),
+    /// What was measured in (a part of) a range, where that is wanted
+    /// ([`crate::Measure`]).
+    Measured {
+        /// How long records took, in nanoseconds (to two digits), and how many took so long.
+        times: &'a [(u64, u64)],
+        /// The one that took longest, and how long.
+        longest: Option<(LoggedRecord, Duration)>,
+        /// The most memory that an instance had, in bytes.
+        memory: u64,
+        /// Where plugins were found to be, functions from the outermost on, and how often. The
+        /// names are their authors': they may hold anything.
+        stacks: &'a [(Vec<String>, u64)],
+        /// How often besides.
+        elsewhere: u64,
+    },
     /// A line that the plugin logged, in the order of the output. It may hold
     /// private data and anything else, control characters included.
     Log {

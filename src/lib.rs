@@ -67,8 +67,8 @@ pub use error::{Error, FailureKind, RecordFailure};
 pub use event::{Event, LoggedRecord};
 pub use input::{From, Only};
 pub use job::{
-    Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, OnError, Order,
-    Output, Randomness, Resume, ResumeVerify, Time, To, default_workers,
+    Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, Measure, OnError,
+    Order, Output, Randomness, Resume, ResumeVerify, Time, To, default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FailureKind;
-use crate::job::{Isolation, Time};
+use crate::job::{Isolation, Measure, Time};
 use crate::range::{Nonce, Range};
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -31,6 +31,8 @@ pub(crate) const MAX_BACKTRACE: usize = 2048;
 /// The largest piece of a state that passes a slot at once, in bytes. (Tests with faults have
 /// small states, which are to come in pieces as well.)
 pub(crate) const MAX_PIECE: usize = if cfg!(feature = "faults") { 256 } else { 1 << 20 };
+/// What measurements may take of the text area, where there are some.
+pub(crate) const TEXT_OF_MEASURES: usize = 36 << 10;
 /// What the lines that one record logs may take of the text area, in bytes.
 pub(crate) const MAX_LOG_OF_RECORD: usize = 16 << 10;
 /// A record is begun only if this much of the text area is free, so that what it
@@ -81,6 +83,8 @@ pub(crate) struct Settings {
 pub(crate) enum Metering {
     None,
     Fuel,
+    /// It is looked every now and then where the plugin is.
+    Ticks,
 }
 
 /// Sizes of a slot's parts, in bytes.
@@ -155,6 +159,8 @@ pub(crate) struct Setups {
     /// What a command finds on its command line, its own name first.
     pub arguments: Vec<String>,
     pub surroundings: Surroundings,
+    /// What is measured besides.
+    pub measure: Measure,
     /// Names of the output's columns, where the user has named some.
     pub columns: Option<Vec<String>>,
 }
@@ -421,6 +427,23 @@ pub(crate) enum Entry {
     LogCut {
         lines: u64,
     },
+    /// What was measured in the attempt; there is one of these at most.
+    Measured(Measured),
+}
+
+/// What a worker measured in an attempt.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// How long records took, in nanoseconds, and how many took so long.
+    pub times: Vec<(u64, u64)>,
+    /// The one that took longest, and how long.
+    pub longest: Option<(Place, u64)>,
+    /// The most memory that an instance had, in bytes.
+    pub memory: u64,
+    /// Where plugins were found to be, functions from the outermost on, and how often.
+    pub stacks: Vec<(Vec<String>, u64)>,
+    /// How often there was no room to say where.
+    pub elsewhere: u64,
 }
 
 /// A line that a plugin logged.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use host::{Layer, MaxErrors, Only, Pointer};
+use host::{Layer, MaxErrors, Measure, Only, Pointer};
 
 /// Runs an untrusted WebAssembly plugin over every record of files or of standard
 /// input, on all cores. What the plugin keeps comes out as it went in, or what it makes
@@ -308,6 +308,10 @@ pub(super) struct Arguments {
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]
     pub quiet: bool,
+
+    /// What is measured besides: no flag says so, but `host bench`.
+    #[arg(skip)]
+    pub measure: Measure,
 }
 
 const EXAMPLES: &str = "\
@@ -323,6 +327,7 @@ Examples:
 `host merge` makes one result of states that runs with --partial-state have written.
 `host new` begins a plugin of your own: a small project in a language of your choice.
 `host inspect` shows what plugins export and may import.
+`host bench` measures how fast a plugin is, and where its time goes.
 `host check` tells what a plugin is, and whether it can be run.
 `host test` runs a plugin over the cases beside it and shows where it is not as expected.
 `host doctor` tells what the sandbox can be on this machine.

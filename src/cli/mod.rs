@@ -3,6 +3,8 @@
 
 mod arguments;
 #[cfg(not(fuzzing))]
+mod bench;
+#[cfg(not(fuzzing))]
 mod check;
 pub mod doctor;
 mod dry_run;
@@ -78,6 +80,7 @@ pub enum PluginLog {
 pub fn request() -> Result<Request, ExitCode> {
     // Subcommands are only the first argument, so that no plugin's input is taken for one.
     match std::env::args_os().nth(1) {
+        Some(first) if first == "bench" => Err(bench::run()),
         Some(first) if first == "check" => Err(check::run()),
         Some(first) if first == "doctor" => Err(doctor::run()),
         Some(first) if first == "test" => Err(test::run()),
@@ -211,6 +214,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             Some(seed) => Randomness::Seed(seed),
             None => Randomness::default(),
         })
+        .measure(arguments.measure)
         .max_errors(arguments.max_errors.0)
         .retries(arguments.retries)
         .resume_verify(match arguments.resume_verify {

@@ -238,7 +238,7 @@ impl Reporter {
         }
         if let Output::Path(path) = job.output()
             && code == 1
-            && path.exists()
+            && path.is_file()
         {
             eprintln!("  {} is as it was", printable(&path.display().to_string()));
         }

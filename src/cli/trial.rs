@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use clap::parser::ValueSource;
-use host::printable;
+use host::{Error, Job, Measure, printable};
 
-use super::InputsAre;
 use super::subcommand::Subcommand;
+use super::{InputsAre, settle};
 
 /// What flags are understood by: those that say what the plugin does with the records. None of
 /// them writes a file, or says how the sandbox is, because they may be a stranger's.
@@ -141,6 +141,21 @@ impl Trial {
     pub fn command(&self, way: Way) -> String {
         let words: Vec<_> = self.words(way).into_iter().map(quoted).collect();
         format!("host {}", words.join(" "))
+    }
+
+    /// The same as a job of this process, whose output goes nowhere.
+    ///
+    /// # Errors
+    /// What is wrong with the flags.
+    pub fn job(&self, workers: usize, measure: Measure) -> Result<Job, Error> {
+        let end = ["--".to_owned()];
+        let words = self.flags.iter().chain(&end).chain(&self.inputs);
+        let understood = TRIAL.understand(words.map(OsString::from));
+        let (_, mut arguments) = understood.map_err(Error::Usage)?;
+        arguments.workers = Some(workers);
+        arguments.output = Some("/dev/null".into());
+        arguments.measure = measure;
+        settle(arguments, TRIAL.inputs_are).map(|request| request.job)
     }
 
     fn words(&self, way: Way) -> Vec<String> {

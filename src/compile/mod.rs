@@ -145,7 +145,7 @@ fn prepare(
         let hash = plugin.hash.to_hex().to_string();
         Artifact { hash, took: began.elapsed(), ..artifact }
     };
-    let key = cache.map(|_| Key::new(&plugin, job.limits.settings())).transpose()?;
+    let key = cache.map(|_| Key::new(&plugin, job.settings())).transpose()?;
     if let (Some(cache), Some(key)) = (cache, &key)
         && let Some(found) = cache.find(key)
     {
@@ -301,7 +301,7 @@ fn compile_once(
                     memory: job.limits.compile_memory,
                     plugins: 0,
                     data: 0,
-                    settings: job.limits.settings(),
+                    settings: job.settings(),
                 };
                 if let Err(error) = worker.connect(directory, &requests, prepare) {
                     if is_of_this_process(&error) {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     Cache, Columns, FirstRow, Fsync, Input, InputsAre, Isolation, Job, MAX_DATA_FILES, MAX_PLUGINS,
-    MAX_RETRIES, MaxErrors, OnError, Order, Output, Plugin, Randomness, Resume, ResumeVerify, Time,
-    To, Wanted,
+    MAX_RETRIES, MaxErrors, Measure, OnError, Order, Output, Plugin, Randomness, Resume,
+    ResumeVerify, Time, To, Wanted,
 };
 use crate::error::Error;
 use crate::input::{From, Only};
@@ -57,6 +57,12 @@ impl JobBuilder {
     /// What the randomness that plugins see through WASI is drawn from; default: the seed 0.
     pub fn randomness(mut self, randomness: Randomness) -> Self {
         self.job.randomness = randomness;
+        self
+    }
+
+    /// What is measured besides; default: nothing.
+    pub fn measure(mut self, what: Measure) -> Self {
+        self.job.measure = what;
         self
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::error::Error;
 use crate::job::Order;
-use crate::protocol::{Failure, Framing, Logged};
+use crate::protocol::{Failure, Framing, Logged, Measured};
 use crate::range::{InputId, Range};
 use crate::records::Fault;
 
@@ -14,6 +14,8 @@ use crate::records::Fault;
 const OVERHEAD: u64 = 4096;
 /// What a failure or a line of log counts for besides its text, in bytes.
 const ENTRY: usize = 64;
+/// What measurements count for, in bytes.
+const MEASURED: usize = 256 << 10;
 
 /// An input begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,6 +74,8 @@ pub(crate) struct Finished {
     pub log: Vec<Logged>,
     /// Lines that the plugin logged beyond what is kept.
     pub log_cut: u64,
+    /// What was measured besides.
+    pub measured: Option<Box<Measured>>,
     /// What stands behind it cannot be read.
     pub broken: Option<Box<Error>>,
 }
@@ -92,7 +96,8 @@ impl Finished {
         let log = self.log.iter().map(|line| line.text.len());
         let entries = (self.failures.len() + self.log.len()) * ENTRY;
         let text: usize = failures.chain(log).sum();
-        (self.output.len() + entries + text) as u64 + OVERHEAD
+        let measured = if self.measured.is_some() { MEASURED } else { 0 };
+        (self.output.len() + entries + text + measured) as u64 + OVERHEAD
     }
 }
 

@@ -177,6 +177,9 @@ impl Guest {
 pub(super) fn store(engine: &Engine, terms: &Terms) -> Store<Guest> {
     let mut store = Store::new(engine, Guest::new(terms));
     store.limiter(|guest| guest);
+    if let Some(samples) = &terms.samples {
+        samples.ask(&mut store);
+    }
     store
 }
 
@@ -242,6 +245,7 @@ pub(super) mod tests {
             params: Params::default(),
             data: Data::default(),
             surroundings: Surroundings::default(),
+            samples: None,
         })
     }
 

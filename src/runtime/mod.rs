@@ -17,6 +17,7 @@ mod made;
 mod operation;
 #[cfg(test)]
 mod reference;
+mod samples;
 mod wasi;
 mod wrapped;
 
@@ -40,6 +41,7 @@ pub(crate) use guest::Guest;
 use imports::Params;
 pub(crate) use imports::{Bytes, Data};
 pub(crate) use made::{Made, TooMuch};
+pub(crate) use samples::Samples;
 pub(crate) use wasmtime::{Engine, Error};
 
 /// What a plugin says about a record.
@@ -119,10 +121,21 @@ struct Terms {
     params: Params,
     data: Data,
     surroundings: Surroundings,
+    /// Where it is noted in which functions it is, if that is wanted.
+    samples: Option<Samples>,
+}
+
+/// What all plugins of a job have in common.
+#[derive(Copy, Clone)]
+pub(crate) struct Common<'a> {
+    pub start: &'a Start,
+    pub setups: &'a Setups,
+    pub data: &'a Data,
+    pub samples: Option<&'a Samples>,
 }
 
 /// A compiled plugin, loaded and ready to be instantiated.
-pub(crate) enum Loaded {
+pub(crate) enum Plugin {
     Records(RecordPlugin),
     Command(Command),
 }
@@ -133,19 +146,17 @@ pub(crate) enum RecordPlugin {
     Component(component::Plugin),
 }
 
-impl Loaded {
+impl Plugin {
     /// Loads what [`compile`] made.
     ///
-    /// `setup` is its own among `setups`, which share what a record may log. `artifact` is
+    /// `setup` is its own among all, which share what a record may log. `artifact` is
     /// native code: whoever calls this runs it.
     pub fn load(
         engine: &Engine,
         setup: &Setup,
-        start: &Start,
-        setups: &Setups,
-        data: &Data,
+        Common { start, setups, data, samples }: Common<'_>,
         artifact: &[u8],
-    ) -> wasmtime::Result<Loaded> {
+    ) -> wasmtime::Result<Plugin> {
         let terms = Terms {
             operation: setup.operation,
             memory: start.memory,
@@ -158,12 +169,13 @@ impl Loaded {
             params: Arc::new(setup.params.clone()),
             data: data.clone(),
             surroundings: setups.surroundings,
+            samples: samples.cloned(),
         };
         if setup.operation == Operation::Command {
             let command = Command::load(engine, setup.abi, artifact, &setups.arguments, terms);
-            return command.map(Loaded::Command);
+            return command.map(Plugin::Command);
         }
-        Ok(Loaded::Records(match setup.abi {
+        Ok(Plugin::Records(match setup.abi {
             Abi::Core => RecordPlugin::Core(core_module::Plugin::load(engine, artifact, terms)?),
             Abi::Component => {
                 RecordPlugin::Component(component::Plugin::load(engine, artifact, terms)?)
@@ -175,9 +187,9 @@ impl Loaded {
     /// be told where each record begins ([`Guest::begin_record`]).
     pub fn uses_wasi(&self) -> bool {
         match self {
-            Loaded::Records(RecordPlugin::Core(plugin)) => plugin.uses_wasi,
-            Loaded::Records(RecordPlugin::Component(plugin)) => plugin.uses_wasi,
-            Loaded::Command(_) => true,
+            Plugin::Records(RecordPlugin::Core(plugin)) => plugin.uses_wasi,
+            Plugin::Records(RecordPlugin::Component(plugin)) => plugin.uses_wasi,
+            Plugin::Command(_) => true,
         }
     }
 }
@@ -201,6 +213,7 @@ pub(crate) fn engine(settings: Settings) -> wasmtime::Result<Engine> {
 fn config(settings: Settings) -> Config {
     let mut config = Config::new();
     config.consume_fuel(settings.metering == Metering::Fuel);
+    config.epoch_interruption(settings.metering == Metering::Ticks);
     let stack = usize::try_from(settings.stack).unwrap_or(usize::MAX);
     config.max_wasm_stack(stack);
     // Nothing here is asynchronous, but wasmtime wants such stacks to be no smaller.
@@ -210,6 +223,12 @@ fn config(settings: Settings) -> Config {
     // Debug information goes into what is compiled, so that a backtrace can name lines.
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable);
     config
+}
+
+/// Starts the timer of this process by which it is found out where plugins are, if that is
+/// wanted.
+pub(crate) fn tick(engine: &Engine, settings: Settings) -> std::io::Result<()> {
+    if settings.metering == Metering::Ticks { samples::tick(engine) } else { Ok(()) }
 }
 
 /// Hashes what decides whether a compiled plugin can be loaded: wasmtime's version, the

@@ -138,6 +138,7 @@ pub(super) fn accept_piece(
                 return Err(wrong("it logs of a record where there is none"));
             }
             Entry::Log(logged) => taken.log.push(logged),
+            Entry::Measured(_) => return Err(wrong("it measured records where there are none")),
             Entry::LogCut { lines } => taken.log_cut = taken.log_cut.saturating_add(lines),
         }
     }
@@ -266,6 +267,19 @@ fn read_entries(
                 }
                 finished.log.push(logged);
             }
+            Entry::Measured(measured) => {
+                let counts = measured.times.iter().map(|(_, count)| *count);
+                let counted = counts.fold(0, u64::saturating_add);
+                let is_there = |(place, _): (Place, u64)| {
+                    place.before < records && (attempt.start..done.stop).contains(&place.offset)
+                };
+                if counted > records || !measured.longest.is_none_or(is_there) {
+                    return Err(wrong("it measured records outside of its range"));
+                }
+                if finished.measured.replace(Box::new(measured)).is_some() {
+                    return Err(wrong("it measured its range twice"));
+                }
+            }
             Entry::LogCut { lines } => {
                 finished.log_cut = finished.log_cut.saturating_add(lines);
             }
@@ -365,7 +379,7 @@ pub(crate) fn fuzz(data: &[u8]) {
 mod tests {
     use super::*;
     use crate::error::FailureKind;
-    use crate::protocol::{Failure, Layout};
+    use crate::protocol::{Failure, Layout, Measured};
     use crate::range::Nonce;
     use crate::records::csv::Delimiter;
     use crate::slots::WorkerSlot;
@@ -396,15 +410,23 @@ mod tests {
     }
 
     fn judge(done: Done, attempt: Attempt, failures: &[Failure]) -> Result<Finished, Violation> {
+        let entries: Vec<_> = failures.iter().cloned().map(Entry::Failure).collect();
+        judge_entries(done, attempt, &entries)
+    }
+
+    fn judge_entries(
+        done: Done,
+        attempt: Attempt,
+        entries: &[Entry],
+    ) -> Result<Finished, Violation> {
         let slot = SupervisorSlot::new(LAYOUT).unwrap();
         let [input, output] = slot.files();
         let mut theirs = WorkerSlot::map(input, output, LAYOUT).unwrap();
         let parts = theirs.parts(0);
         parts.output[..4].copy_from_slice(b"abc\n");
         let mut written = 0;
-        for failure in failures {
-            let entry = Entry::Failure(failure.clone());
-            written += postcard::to_slice(&entry, &mut parts.text[written..]).unwrap().len();
+        for entry in entries {
+            written += postcard::to_slice(entry, &mut parts.text[written..]).unwrap().len();
         }
         accept(&Done { text_bytes: written as u32, ..done }, &attempt, (&slot, Vec::new()), RULES)
     }
@@ -426,6 +448,31 @@ mod tests {
         let finished = judge(honest(), ATTEMPT, &[failure()]).unwrap();
         assert_eq!(finished.output, b"abc\n");
         assert_eq!(finished.records(), 3);
+    }
+
+    #[test]
+    fn what_is_measured_is_of_records_of_the_range() {
+        let failed = Entry::Failure(failure());
+        let measured = Measured {
+            times: vec![(1, 1), (1000, 2)],
+            longest: Some((Place { before: 2, offset: 199 }, 1000)),
+            ..Measured::default()
+        };
+        let judge = |entries: &[Entry]| judge_entries(honest(), ATTEMPT, entries);
+        let taken = judge(&[failed.clone(), Entry::Measured(measured.clone())]).unwrap();
+        assert_eq!(taken.measured.as_deref(), Some(&measured));
+        let lies = [
+            Measured { times: vec![(1, 4)], ..measured.clone() },
+            Measured { times: vec![(1, u64::MAX), (2, 4)], ..measured.clone() },
+            Measured { longest: Some((Place { before: 3, offset: 199 }, 1)), ..measured.clone() },
+            Measured { longest: Some((Place { before: 2, offset: 200 }, 1)), ..measured.clone() },
+        ];
+        for lie in lies {
+            let text = format!("{lie:?}");
+            assert!(judge(&[failed.clone(), Entry::Measured(lie)]).is_err(), "{text}");
+        }
+        let twice = Entry::Measured(measured);
+        assert!(judge(&[failed, twice.clone(), twice]).is_err());
     }
 
     #[test]

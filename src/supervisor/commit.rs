@@ -16,7 +16,7 @@ use crate::input::{From, Inputs};
 use crate::job::{Columns, FirstRow, Fsync, Job, OnError, Order, Output, Wanted};
 use crate::journal::{Entry, Journal, short_hash};
 use crate::output::{Begun, Commit, DeadLetters, Failed, Finished, Frontier, Outputs};
-use crate::protocol::{Failure, Framing, Level, Logged};
+use crate::protocol::{Failure, Framing, Level, Logged, Measured, Place};
 use crate::range::{InputId, Range};
 use crate::records::Format;
 use crate::records::csv::{Header, header_row};
@@ -248,6 +248,9 @@ impl Ledger {
         self.account.dropped += finished.dropped;
         self.account.output_records += finished.output_records;
         self.log(Some(range.input), &finished.log, finished.log_cut, events);
+        if let Some(measured) = finished.measured {
+            self.tell_measured(range.input, &measured, events);
+        }
         for (offset, failure) in failures {
             if self.job.on_error == OnError::Fail {
                 return Err(self.end_at(range, records, (offset, failure)));
@@ -401,11 +404,8 @@ impl Ledger {
             match self.log_left.checked_sub(text.len() as u64) {
                 Some(left) => {
                     self.log_left = left;
-                    let record = record.zip(input).map(|(place, input)| LoggedRecord {
-                        input: self.inputs.name(input),
-                        number: self.number(place.before),
-                        offset: place.offset,
-                    });
+                    let record =
+                        record.zip(input).map(|(place, input)| self.record_at(input, place));
                     events(Event::Log { level: level_name(*level), text, record });
                 }
                 None => {
@@ -414,6 +414,31 @@ impl Ledger {
                     self.account.log_lines_cut += 1;
                 }
             }
+        }
+    }
+
+    /// Passes on what was measured in a stretch of an input.
+    fn tell_measured(
+        &self,
+        input: InputId,
+        measured: &Measured,
+        events: &mut dyn FnMut(Event<'_>),
+    ) {
+        let Measured { times, longest, memory, stacks, elsewhere } = measured;
+        let longest = longest.map(|(place, nanoseconds)| {
+            let record = self.record_at(input, place);
+            (record, Duration::from_nanos(nanoseconds))
+        });
+        let (memory, elsewhere) = (*memory, *elsewhere);
+        events(Event::Measured { times, longest, memory, stacks, elsewhere });
+    }
+
+    /// Where a record of the stretch that is committed now stands.
+    fn record_at(&self, input: InputId, place: Place) -> LoggedRecord {
+        LoggedRecord {
+            input: self.inputs.name(input),
+            number: self.number(place.before),
+            offset: place.offset,
         }
     }
 

@@ -53,7 +53,7 @@ impl Supervisor<'_> {
                     // A job has few: that was checked.
                     plugins: self.artifacts.len() as u8,
                     data: self.data.files.len() as u8,
-                    settings: self.job.limits.settings(),
+                    settings: self.job.settings(),
                 };
                 if let Err(error) = worker.handle.connect(&self.directory, &requests, prepare) {
                     if is_of_this_process(&error) {
@@ -77,7 +77,7 @@ impl Supervisor<'_> {
                     max_output: self.job.limits.max_output,
                     max_state: self.job.limits.max_state,
                     max_instances: self.job.limits.max_instances,
-                    fuel: self.job.limits.fuel,
+                    fuel: self.job.fuel(),
                     setups: self.setups.length,
                     after_failure: after_failure(&self.job.on_error),
                     retries: if self.job.retries > 0 { Retries::Some } else { Retries::None },

@@ -248,6 +248,7 @@ impl SetupsFile {
             data: data.names.clone(),
             arguments: arguments(job),
             surroundings: Surroundings { time: job.time, seed },
+            measure: job.measure,
             columns,
         };
         let bytes = postcard::to_stdvec(&setups).map_err(std::io::Error::other).map_err(system)?;

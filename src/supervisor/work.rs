@@ -36,7 +36,7 @@ pub(super) struct Work {
     /// A worker died in the middle of it: one record after the other from now on.
     careful: bool,
     /// What an attempt has come to, while the rest of its state is fetched.
-    pending: Option<Pending>,
+    pending: Option<Box<Pending>>,
 }
 
 /// An answer whose state has not come as a whole.
@@ -191,7 +191,7 @@ impl Work {
 
     /// Keeps a (checked) answer until all of its state has come.
     pub fn keep(&mut self, done: Done, finished: Finished) {
-        self.pending = Some(Pending { done, finished, left: done.left });
+        self.pending = Some(Box::new(Pending { done, finished, left: done.left }));
     }
 
     /// How many bytes of a state are missing; none if no state is fetched.

@@ -4,7 +4,7 @@
 
 use crate::job::Isolation;
 use crate::protocol::{Operation, Place, Start};
-use crate::runtime::{Guest, Instance, Loaded, Made, RecordPlugin, Trapped, Verdict};
+use crate::runtime::{Guest, Instance, Made, Plugin, RecordPlugin, Trapped, Verdict};
 
 use super::command::Command;
 use super::fold::Fold;
@@ -72,7 +72,7 @@ pub(super) type Outs = Result<Vec<Out<String>>, Stopped>;
 
 impl Chain {
     /// A reduce or a command has to be the last.
-    pub fn new(plugins: Vec<(Operation, Loaded)>, start: &Start) -> Chain {
+    pub fn new(plugins: Vec<(Operation, Plugin)>, start: &Start) -> Chain {
         let Start { max_output, max_state, isolation, memory, .. } = *start;
         let small = usize::try_from(memory / SMALL).unwrap_or(usize::MAX);
         let mut chain = Chain {
@@ -88,13 +88,13 @@ impl Chain {
         // A job has few: that was checked.
         for (number, (operation, plugin)) in (0..=u8::MAX).zip(plugins) {
             match (operation, plugin) {
-                (_, Loaded::Command(plugin)) => {
+                (_, Plugin::Command(plugin)) => {
                     chain.command = Some(Command::new(number, plugin));
                 }
-                (Operation::Reduce, Loaded::Records(plugin)) => {
+                (Operation::Reduce, Plugin::Records(plugin)) => {
                     chain.fold = Some(Fold::new(number, plugin, max_state.max(max_output)));
                 }
-                (_, Loaded::Records(plugin)) => {
+                (_, Plugin::Records(plugin)) => {
                     let is_batch = operation == Operation::Batch;
                     chain.has_batch |= is_batch;
                     let made = Made::new(max_output);
@@ -272,6 +272,11 @@ impl Chain {
             }
         }
         Ok(outs.len() as u64)
+    }
+
+    /// The most memory that one of the instances has, in bytes.
+    pub fn memory(&mut self) -> usize {
+        self.guests().map(|guest| guest.claimed()).max().unwrap_or_default()
     }
 
     /// Writes what the plugins have logged, of a record if it was of one alone.

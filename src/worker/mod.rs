@@ -3,6 +3,7 @@
 mod attempt;
 mod batch;
 mod chain;
+mod clock;
 mod command;
 mod fold;
 mod outcome;
@@ -27,7 +28,7 @@ use crate::descriptors;
 use crate::fault;
 use crate::ipc::{self, Responses};
 use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setups, Start};
-use crate::runtime::{self, Bytes, Data, Engine, Loaded};
+use crate::runtime::{self, Bytes, Common, Data, Engine, Plugin};
 use crate::sandbox::{self, Policy, Seal, WorkerDescriptors};
 use crate::slots::{Sealed, WorkerSlot};
 
@@ -37,6 +38,7 @@ pub(crate) use rows::fuzz as fuzz_letters;
 use attempt::Broken;
 use batch::Batch;
 use chain::Chain;
+use clock::Clock;
 use rows::Rows;
 use states::Transit;
 
@@ -63,6 +65,7 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     let side_data = map_sealed(side_data).context("cannot map the side data")?;
     // What these need of the system they can get only now.
     let engine = runtime::engine(settings).map_err(words)?;
+    runtime::tick(&engine, settings).context("cannot set a timer")?;
     make_room_on_the_stack(settings.stack);
     std::hint::black_box(RandomState::new());
     let first_input = descriptors::worker::PLUGINS + i32::from(plugins) + i32::from(data);
@@ -86,10 +89,11 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         bail!("the second request was no `Start`");
     };
     let mut worker = match load(&engine, setups, artifacts, side_data, &start) {
-        Ok((chain, columns)) => Worker {
+        Ok(Loaded { chain, columns, clock }) => Worker {
             rows: Rows::new(start.framing, columns),
             start,
             chain,
+            clock,
             slots,
             transits: Default::default(),
             inputs,
@@ -180,6 +184,7 @@ fn words(error: runtime::Error) -> anyhow::Error {
 struct Worker {
     start: Start,
     chain: Chain,
+    clock: Option<Clock>,
     slots: Vec<WorkerSlot>,
     /// States that pass the slots.
     transits: [Transit; SLOTS],
@@ -191,31 +196,42 @@ struct Worker {
     rows: Rows,
 }
 
-/// Loads every plugin of the chain. The names are those of the output's columns, where the
-/// user has named some.
+/// What there is once all plugins are loaded.
+struct Loaded {
+    chain: Chain,
+    /// Names of the output's columns, where the user has named some.
+    columns: Option<Vec<String>>,
+    /// Measures what records take, where that is wanted.
+    clock: Option<Clock>,
+}
+
+/// Loads every plugin of the chain.
 fn load(
     engine: &Engine,
     setups: File,
     artifacts: Vec<Sealed>,
     side_data: Vec<Sealed>,
     start: &Start,
-) -> anyhow::Result<(Chain, Option<Vec<String>>)> {
+) -> anyhow::Result<Loaded> {
     let mut bytes = vec![0; usize::try_from(start.setups)?];
     // By place: all workers share the place at which a file was left.
     setups.read_exact_at(&mut bytes, 0)?;
     let setups: Setups = postcard::from_bytes(&bytes)?;
     let side_data = side_data.into_iter().map(|mapped| Box::new(mapped) as Bytes);
     let data = Data::new(setups.data.iter().cloned().zip(side_data).collect());
+    let clock = Clock::new(setups.measure);
+    let samples = clock.as_ref().and_then(Clock::samples);
     let plugins: anyhow::Result<Vec<_>> = setups
         .plugins
         .iter()
         .zip(&artifacts)
         .map(|(setup, artifact)| {
-            let loaded = Loaded::load(engine, setup, start, &setups, &data, artifact.as_ref());
-            Ok((setup.operation, loaded.map_err(words)?))
+            let common = Common { start, setups: &setups, data: &data, samples };
+            let plugin = Plugin::load(engine, setup, common, artifact.as_ref());
+            Ok((setup.operation, plugin.map_err(words)?))
         })
         .collect();
-    Ok((Chain::new(plugins?, start), setups.columns))
+    Ok(Loaded { chain: Chain::new(plugins?, start), columns: setups.columns, clock })
 }
 
 impl Worker {

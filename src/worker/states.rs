@@ -78,7 +78,7 @@ pub(super) fn serve(worker: &mut Worker, states: States) -> Result<Piece, Broken
     let page = Output::new(&mut *output, start.framing, &mut rows.out, start.max_output);
     let (going, records) = make(chain, control, &coming, states.then, page)?;
     *transit = Transit { going, records, ..Transit::default() };
-    let mut text = Text::new(text);
+    let mut text = Text::new(text, 0);
     chain.write_log(&mut text, None);
     let (bytes, left) = transit.piece(output);
     Ok(Piece { nonce, bytes, left, records, text_bytes: text.bytes() })

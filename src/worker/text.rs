@@ -7,11 +7,14 @@ use crate::runtime::Guest;
 pub(super) struct Text<'a> {
     area: &'a mut [u8],
     written: usize,
+    /// What has to be left for the end.
+    kept: usize,
 }
 
 impl<'a> Text<'a> {
-    pub fn new(area: &'a mut [u8]) -> Self {
-        Text { area, written: 0 }
+    /// So many bytes are kept for what is written at the end.
+    pub fn new(area: &'a mut [u8], kept: usize) -> Self {
+        Text { area, written: 0, kept }
     }
 
     pub fn bytes(&self) -> u32 {
@@ -21,7 +24,7 @@ impl<'a> Text<'a> {
 
     /// Whether everything that one record can cause to be written fits.
     pub fn has_room_for_a_record(&self) -> bool {
-        self.area.len() - self.written >= TEXT_OF_RECORD
+        self.area.len() - self.written >= TEXT_OF_RECORD + self.kept
     }
 
     /// Appends an entry; the caller has checked that there is room for a record.

@@ -5,14 +5,14 @@
 use std::fs::File;
 use std::io::Write as _;
 
-use crate::job::Isolation;
+use crate::job::{Isolation, Measure};
 use crate::protocol::{
     AfterFailure, Batches, Framing, From, Layout, Metering, Mode, Process, Retries, Settings,
     Setup, Setups, Start, Surroundings,
 };
 use crate::range::{InputId, Nonce, Range};
 use crate::records::{Format, Item, RangeReader};
-use crate::runtime::{self, Data, Loaded};
+use crate::runtime::{self, Common, Data, Plugin};
 use crate::slots::{SupervisorSlot, WorkerSlot};
 
 use super::Worker;
@@ -138,10 +138,12 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
         data: Vec::new(),
         arguments: Vec::new(),
         surroundings: Surroundings::default(),
+        measure: Measure::Nothing,
         columns: None,
     };
     let (setup, data) = (&setups.plugins[0], Data::default());
-    let loaded = Loaded::load(&engine, setup, &start, &setups, &data, code).unwrap();
+    let common = Common { start: &start, setups: &setups, data: &data, samples: None };
+    let loaded = Plugin::load(&engine, setup, common, code).unwrap();
     let layout = Layout { input: 1 << 16, output: 4 << 20 };
     let slot = SupervisorSlot::new(layout).unwrap();
     let [input_memory, output_memory] = slot.files();
@@ -149,6 +151,7 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
     Worker {
         rows: Rows::new(Framing::Lines, None),
         chain: Chain::new(vec![(checked.operation, loaded)], &start),
+        clock: None,
         start,
         slots: vec![slot],
         transits: Default::default(),

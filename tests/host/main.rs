@@ -9,6 +9,7 @@
 
 mod account;
 mod batch;
+mod bench;
 mod bombs;
 mod bounds;
 mod budget;

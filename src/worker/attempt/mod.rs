@@ -3,11 +3,13 @@
 
 mod together;
 
+use std::time::Instant;
+
 use crate::error::FailureKind;
 use crate::fault;
 use crate::protocol::{
     AfterFailure, Done, End, Entry, Failure, Fatal, From, MAX_TEXT, Mode, Place, Process, Retries,
-    Start, cut_text,
+    Start, TEXT_OF_MEASURES, cut_text,
 };
 use crate::records::csv::RowReader;
 use crate::records::{Format, Item, RangeReader, ReadFailed, Record};
@@ -17,6 +19,7 @@ use crate::slots::{Control, Parts, Progress};
 use super::Worker;
 use super::batch::Batch;
 use super::chain::{Chain, Out, Stopped};
+use super::clock::Clock;
 use super::output::{NotWritten, Output, Seen};
 use super::rows::{Rows, Shown};
 use super::states::{self, Transit};
@@ -68,7 +71,7 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
 /// Makes one attempt up to an offset of the range. If that is not its end, the record
 /// that begins there is a suspect.
 fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended, Broken> {
-    let Worker { start, chain, slots, transits, inputs, buffer, batch, rows } = worker;
+    let Worker { start, chain, clock, slots, transits, inputs, buffer, batch, rows } = worker;
     let index = usize::from(process.slot);
     let (Some(slot), Some(transit)) = (slots.get_mut(index), transits.get_mut(index)) else {
         return Err(Broken::internal("there is no such slot"));
@@ -99,12 +102,18 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         }
     };
     batch.clear();
+    let mut clock = clock.as_mut();
+    if let Some(clock) = &mut clock {
+        clock.begin();
+    }
+    let kept = if clock.is_some() { TEXT_OF_MEASURES } else { 0 };
     let gathers = process.mode == Mode::Through && chain.takes_many();
     let page = Output::new(output, process.framing, out, start.max_output);
     let mut attempt = Attempt {
         process,
         start,
         chain,
+        clock,
         control,
         shows_as_is: row_reader.is_none() && process.format != Format::DeadLetters,
         row_reader: row_reader.as_ref(),
@@ -112,7 +121,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
             Format::DeadLetters => page.of_letters(),
             _ => page,
         },
-        text: Text::new(text),
+        text: Text::new(text, kept),
         transit,
         lost: false,
         done: Done {
@@ -176,6 +185,8 @@ struct Attempt<'a> {
     process: Process,
     start: &'a Start,
     chain: &'a mut Chain,
+    /// Measures, where that is wanted.
+    clock: Option<&'a mut Clock>,
     control: Control<'a>,
     /// Plugins see records as they stand in the input.
     shows_as_is: bool,
@@ -225,7 +236,11 @@ impl Attempt<'_> {
         };
         self.control.announce(Progress::Record(offset));
         fault::at_record("before-call", seen.text);
+        let began = self.clock.is_some().then(Instant::now);
         let result = self.chain.process(seen.text, next, &mut write);
+        if let Some(began) = began {
+            self.took(self.place(offset), 1, began);
+        }
         fault::at_record("after-call", seen.text);
         self.control.announce(Progress::Idle);
         let result = self.whole(result);
@@ -236,6 +251,15 @@ impl Attempt<'_> {
     fn begin_record(&mut self, offset: u64) {
         if self.chain.uses_wasi() {
             self.chain.begin_record((self.process.range.input.0, offset));
+        }
+    }
+
+    /// Notes how long so many records have taken together, of which this is the first.
+    #[cold]
+    fn took(&mut self, first: Place, records: u64, began: Instant) {
+        if let Some(clock) = &mut self.clock {
+            clock.took(first, records, began);
+            clock.saw_memory(self.chain.memory());
         }
     }
 
@@ -464,6 +488,9 @@ impl Attempt<'_> {
         } else {
             self.done.output_bytes = self.output.bytes();
             self.done.output_records = self.output.records();
+        }
+        if let Some(clock) = self.clock {
+            self.text.write(&clock.take());
         }
         Ok(Done { text_bytes: self.text.bytes(), end, ..self.done })
     }

@@ -54,6 +54,7 @@ impl Attempt<'_> {
         self.begin_record(first.offset);
         self.output.begin("");
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
+        let place = self.place(first.offset);
         let began = Instant::now();
         self.control.announce(Progress::Record(first.offset));
         fault::at_record("before-call", texts[0]);
@@ -87,6 +88,9 @@ impl Attempt<'_> {
             }
         };
         batch.learn(began);
+        if self.clock.is_some() {
+            self.took(place, waiting.len() as u64, began);
+        }
         batch.clear();
         Ok(end)
     }
