@@ -68,7 +68,8 @@ const Stretch = extern struct {
     length: usize,
 
     fn of(items: anytype) Stretch {
-        return .{ .at = @ptrCast(items.ptr), .length = items.len };
+        // Where there is nothing, Zig's pointer may point to where there is no memory either.
+        return .{ .at = if (items.len == 0) "" else @ptrCast(items.ptr), .length = items.len };
     }
 };
 
