@@ -81,8 +81,8 @@ fn stack(backtrace: &WasmBacktrace) -> Vec<String> {
         }
     }
     if names.is_empty() {
-        // On its way in or out.
-        names.push("(the call)".to_owned());
+        // The tick came before the call.
+        names.push("(outside of the plugin)".to_owned());
     }
     names.reverse();
     if names.len() > 2 * ENDS {
