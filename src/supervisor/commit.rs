@@ -538,7 +538,9 @@ impl Ledger {
         }
         let (partial, whole) = (self.outputs.leave(), self.outputs.whole());
         let (input, offset) = self.at;
-        let at = (self.job.order == Order::Input).then(|| (self.inputs.name(input), offset));
+        // Of records that were to become one result nothing is done.
+        let is_ordered = self.job.order == Order::Input && !self.folds;
+        let at = is_ordered.then(|| (self.inputs.name(input), offset));
         let has_begun = self.at != (InputId(0), 0);
         let resumable = match self.journal {
             Some(journal) if !has_begun || matches!(error, Error::InputChanged { .. }) => {

@@ -81,7 +81,7 @@ pub struct JobFailed {
     /// How many outputs are whole, where each input has its own.
     pub whole: usize,
     /// The input, as the user named it, and the byte of it up to which everything is done,
-    /// where there is an order.
+    /// where there is an order, and not one result of all.
     pub at: Option<(String, u64)>,
     /// Another run can go on where this one stopped.
     pub resumable: bool,
