@@ -57,6 +57,23 @@ fn ends(mut child: Child) -> i32 {
     }
 }
 
+/// Interrupts a run that waits for its input: not before it hears of it, whatever else this
+/// machine does.
+fn interrupt(child: &Child) {
+    let bit = 1_u64 << (Signal::INT.as_raw() - 1);
+    let status = format!("/proc/{}/status", child.id());
+    let caught = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(caught.trim(), 16).unwrap()
+    };
+    while caught() & bit == 0 {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(child), Signal::INT).unwrap();
+}
+
 #[test]
 fn a_pipe_that_nobody_writes_to_can_be_waited_for_no_longer() {
     let scene = Scene::new();
@@ -64,8 +81,7 @@ fn a_pipe_that_nobody_writes_to_can_be_waited_for_no_longer() {
     let ran = scene.host(&wat::keeps_all()).args("--job-timeout 200ms pipe").run();
     ran.exits(1).says("--job-timeout");
     let child = scene.host(&wat::keeps_all()).arg("pipe").heeds_signals().start();
-    std::thread::sleep(Duration::from_millis(300));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    interrupt(&child);
     assert_eq!(ends(child), 130);
     // One that is opened late is read from its beginning.
     let child = scene.host(&wat::keeps_all()).arg("pipe").start();
@@ -83,8 +99,7 @@ fn a_file_without_a_line_break_does_not_delay_an_end() {
     for from in ["lines", "json", "csv"] {
         let host = scene.host(&wat::keeps_all()).args("--from").arg(from).arg("data.txt");
         let child = host.heeds_signals().start();
-        std::thread::sleep(Duration::from_millis(300));
-        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        interrupt(&child);
         let code = ends(child);
         // The header of rows is too long at once.
         assert!(code == 130 || (from == "csv" && code == 1), "{from}: {code}");
