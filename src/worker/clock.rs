@@ -1,6 +1,6 @@
 //! Measuring what records take, where that is wanted ([`Measure`]).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
@@ -15,6 +15,8 @@ const DIGITS: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Clock {
     times: Histogram<u64>,
+    /// When the last of what is measured began.
+    began: Instant,
     longest: Option<(Place, u64)>,
     memory: u64,
     samples: Option<Samples>,
@@ -29,7 +31,7 @@ impl Clock {
             Measure::Functions => Some(Samples::default()),
         };
         let times = Histogram::new(DIGITS).ok()?;
-        Some(Clock { times, longest: None, memory: 0, samples })
+        Some(Clock { times, began: Instant::now(), longest: None, memory: 0, samples })
     }
 
     pub fn samples(&self) -> Option<&Samples> {
@@ -44,10 +46,16 @@ impl Clock {
         self.samples.as_ref().map(Samples::take);
     }
 
+    /// Something begins that is to be measured.
+    #[cold]
+    pub fn start(&mut self) {
+        self.began = Instant::now();
+    }
+
     /// So many records, of which this is the first, have taken the time since then, together.
-    pub fn took(&mut self, first: Place, records: u64, since: Instant) {
-        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let each = nanoseconds(since.elapsed()) / records.max(1);
+    pub fn stop(&mut self, first: Place, records: u64) {
+        let nanoseconds = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let each = nanoseconds / records.max(1);
         // Only where there is no memory for it a time is not counted.
         let _ = self.times.record_n(each, records);
         if self.longest.is_none_or(|(_, longest)| each > longest) {

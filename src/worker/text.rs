@@ -7,14 +7,15 @@ use crate::runtime::Guest;
 pub(super) struct Text<'a> {
     area: &'a mut [u8],
     written: usize,
-    /// What has to be left for the end.
-    kept: usize,
+    /// Up to here a record may be begun.
+    limit: usize,
 }
 
 impl<'a> Text<'a> {
     /// So many bytes are kept for what is written at the end.
     pub fn new(area: &'a mut [u8], kept: usize) -> Self {
-        Text { area, written: 0, kept }
+        let limit = area.len().saturating_sub(TEXT_OF_RECORD + kept);
+        Text { area, written: 0, limit }
     }
 
     pub fn bytes(&self) -> u32 {
@@ -24,7 +25,7 @@ impl<'a> Text<'a> {
 
     /// Whether everything that one record can cause to be written fits.
     pub fn has_room_for_a_record(&self) -> bool {
-        self.area.len() - self.written >= TEXT_OF_RECORD + self.kept
+        self.written <= self.limit
     }
 
     /// Appends an entry; the caller has checked that there is room for a record.

@@ -106,6 +106,12 @@ fn what_fails_is_told_as_in_a_run() {
     assert!(said.contains("error: record 2 of data.ndjson (byte 2, 3 long)"), "{said}");
     let (code, told, _) = bench(&wat::rejects(), "1\n\"!\"\n", "-- --on-error skip");
     assert_eq!(code, 0, "{told}");
+    // One that traps is looked at again, alone; so is a batch in which one does.
+    for plugin in [wat::traps(), wat::batch().replace("i32.const 63", "i32.const 33")] {
+        let data = numbers(50) + "\"!\"\n" + &numbers(50);
+        let (code, told, said) = bench(&plugin, &data, "-- --on-error skip");
+        assert_eq!((code, said.contains("was ended")), (0, false), "{told}{said}");
+    }
     let (code, _, said) = bench("(module)", "1\n", "");
     assert_eq!(code, 2);
     assert!(said.contains("it exports no operation"), "{said}");

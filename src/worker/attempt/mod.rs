@@ -3,8 +3,6 @@
 
 mod together;
 
-use std::time::Instant;
-
 use crate::error::FailureKind;
 use crate::fault;
 use crate::protocol::{
@@ -236,10 +234,12 @@ impl Attempt<'_> {
         };
         self.control.announce(Progress::Record(offset));
         fault::at_record("before-call", seen.text);
-        let began = self.clock.is_some().then(Instant::now);
+        if let Some(clock) = &mut self.clock {
+            clock.start();
+        }
         let result = self.chain.process(seen.text, next, &mut write);
-        if let Some(began) = began {
-            self.took(self.place(offset), 1, began);
+        if self.clock.is_some() && result.is_ok() {
+            self.stop_clock(offset, 1);
         }
         fault::at_record("after-call", seen.text);
         self.control.announce(Progress::Idle);
@@ -254,11 +254,13 @@ impl Attempt<'_> {
         }
     }
 
-    /// Notes how long so many records have taken together, of which this is the first.
+    /// Notes how long so many records have taken together, of which the first begins there and
+    /// none is counted yet.
     #[cold]
-    fn took(&mut self, first: Place, records: u64, began: Instant) {
+    fn stop_clock(&mut self, offset: u64, records: u64) {
+        let first = self.place(offset);
         if let Some(clock) = &mut self.clock {
-            clock.took(first, records, began);
+            clock.stop(first, records);
             clock.saw_memory(self.chain.memory());
         }
     }

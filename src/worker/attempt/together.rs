@@ -54,11 +54,16 @@ impl Attempt<'_> {
         self.begin_record(first.offset);
         self.output.begin("");
         let texts: Vec<&str> = waiting.iter().map(|record| batch.text(*record)).collect();
-        let place = self.place(first.offset);
+        if let Some(clock) = &mut self.clock {
+            clock.start();
+        }
         let began = Instant::now();
         self.control.announce(Progress::Record(first.offset));
         fault::at_record("before-call", texts[0]);
         let outs = self.chain.process_many(&texts);
+        if self.clock.is_some() && outs.is_ok() && !self.chain.takes_ranges() {
+            self.stop_clock(first.offset, waiting.len() as u64);
+        }
         fault::at_record("after-call", texts[0]);
         self.control.announce(Progress::Idle);
         let end = match outs {
@@ -88,9 +93,6 @@ impl Attempt<'_> {
             }
         };
         batch.learn(began);
-        if self.clock.is_some() {
-            self.took(place, waiting.len() as u64, began);
-        }
         batch.clear();
         Ok(end)
     }
@@ -136,8 +138,14 @@ impl Attempt<'_> {
             self.come_alive()?;
             self.begin_record(first.record.offset);
         }
+        if let Some(clock) = &mut self.clock {
+            clock.start();
+        }
         match self.print(&first.record, lines) {
             Ok(()) => {
+                if self.clock.is_some() {
+                    self.stop_clock(first.record.offset, part.len() as u64);
+                }
                 if part.len() > 1 {
                     // Of which of them, nobody knows.
                     self.chain.write_log(&mut self.text, None);
