@@ -38,7 +38,7 @@ impl Clock {
         self.samples.as_ref()
     }
 
-    /// Forgets what was measured of an attempt that is made again.
+    /// Forgets what was measured of the attempt before, or of this one, if it is made again.
     pub fn begin(&mut self) {
         self.times.reset();
         self.longest = None;
@@ -68,13 +68,13 @@ impl Clock {
         self.memory = self.memory.max(bytes as u64);
     }
 
-    /// Takes what was measured, cut to what there is room for.
-    pub fn take(&mut self) -> Entry {
+    /// What was measured, cut to what there is room for.
+    pub fn tell(&self) -> Entry {
         let times = self.times.iter_recorded();
         let times = times.map(|at| (at.value_iterated_to(), at.count_at_value())).collect();
         let mut measured = Measured {
             times,
-            longest: self.longest.take(),
+            longest: self.longest,
             memory: self.memory,
             stacks: Vec::new(),
             elsewhere: 0,
@@ -95,7 +95,6 @@ impl Clock {
                 }
             }
         }
-        self.begin();
         Entry::Measured(measured)
     }
 }

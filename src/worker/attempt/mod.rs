@@ -492,7 +492,7 @@ impl Attempt<'_> {
             self.done.output_records = self.output.records();
         }
         if let Some(clock) = self.clock {
-            self.text.write(&clock.take());
+            self.text.write(&clock.tell());
         }
         Ok(Done { text_bytes: self.text.bytes(), end, ..self.done })
     }
