@@ -11,7 +11,7 @@ use crate::input::{self, Inputs, Layout, Named};
 use crate::ipc::SocketDirectory;
 use crate::job::{Input, InputsAre, Job, Limits, Output, Wanted};
 use crate::output;
-use crate::protocol::Framing;
+use crate::protocol::{Abi, Framing};
 use crate::records::Format;
 use crate::records::csv::Delimiter;
 use crate::sandbox::{self, Layers, Sandbox};
@@ -62,6 +62,8 @@ pub struct ExplainedPlugin {
     pub bytes: u64,
     /// `filter`, `map`, `flat-map`, `batch`, `reduce` or `command`.
     pub operation: &'static str,
+    /// It is called as a component, and not as a module or a component that only wraps one.
+    pub is_component: bool,
     /// What it is told.
     pub params: BTreeMap<String, String>,
 }
@@ -140,6 +142,7 @@ fn explain_plugins(job: &Job, artifacts: &[Artifact]) -> Result<Vec<ExplainedPlu
             path,
             bytes: metadata.len(),
             operation: artifact.operation.name(),
+            is_component: artifact.abi == Abi::Component,
             params: plugin.params.clone(),
         })
     };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
 use clap::Parser;
-use host::{Account, Error, Event, Job, Measure, PluginKind, grouped, printable};
+use host::{Account, Error, Event, ExplainedPlugin, Job, Measure, grouped, printable};
 
 use super::report::{self, Reporter};
 use super::trial::Trial;
@@ -120,12 +120,12 @@ fn bench(arguments: &Arguments) -> Result<(), Failed> {
     }
     let mut bench = Bench { arguments, times: 1 };
     let alone = bench.job(&arguments.plugin, 1, Measure::Nothing)?;
-    let checkup = host::check(&alone)?;
-    let operation = match checkup.operation {
-        Ok(operation) => operation,
-        Err(why) => return Err(Error::Plugin { path: arguments.plugin.clone(), why }.into()),
+    // The plugin is compiled here, and kept for the runs.
+    let explained = host::explain(&alone)?.plugins;
+    let Some(&ExplainedPlugin { operation, is_component, .. }) = explained.first() else {
+        return Err(Error::Usage("there is no plugin".into()).into());
     };
-    // The first run finds out how long one takes, and has the plugin compiled and kept.
+    // The first run finds out how long one takes.
     let first = bench.speed(1)?;
     let once = first.took.max(Duration::from_micros(100));
     let wanted = arguments.run_time.as_secs_f64() / once.as_secs_f64();
@@ -147,8 +147,6 @@ fn bench(arguments: &Arguments) -> Result<(), Failed> {
     if let Some(longest) = own.longest() {
         tell(&format!("              {longest}"));
     }
-    let is_component =
-        checkup.description.is_some_and(|description| description.kind == PluginKind::Component);
     if let Some(text) = empty::plugin(operation, is_component) {
         let directory = tempfile::tempdir().map_err(cannot_write)?;
         let path = directory.path().join("empty.wat");
