@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Compares the examples that are there in all languages: a filter, a map and a reduce.
 
-    KEEP=DIR .ci/languages HOST ZIG GO COMPONENTIZE_PY    builds them, see there
-    python3 benches/languages.py DIR                      compares, table, record
-    python3 benches/languages.py --help                   everything else
+    plugins/languages/build.sh --out DIR    builds them, see there
+    python3 benches/languages.py DIR        compares, table, record
+    python3 benches/languages.py --help     everything else
 
 Each runs over the 600,000 events and over the 171,075 cities, with one worker, in turn; all have to
 give the same. Speed is compared by the CPU time that is spent in the program and not in the kernel,
@@ -38,7 +38,7 @@ RUST = {"filter": "where", "map": "map", "count-by": "count-by"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compares plugins in all languages.")
-    parser.add_argument("plugins", type=path, help="where .ci/languages has put what it built")
+    parser.add_argument("plugins", type=path, help="where plugins/languages/build.sh has put them")
     parser.add_argument("--rounds", type=positive, default=3, help="runs of each (3)")
     add_places(parser)
     options = parser.parse_args()
@@ -68,13 +68,14 @@ def plugin(options, language, job):
         return ROOT / "plugins" / RUST[job] / f"{RUST[job]}.wasm"
     file = options.plugins / f"{language}-{job}.wasm"
     if not file.exists():
-        raise Failure(f"{file} is missing; `KEEP={options.plugins} .ci/languages` builds it")
+        raise Failure(f"{file} is missing; `plugins/languages/build.sh --out {options.plugins}` builds it")
     return file
 
 
 def job_of(host, plugin, job, directory):
     params = [word for param in JOBS[job] for word in ("--param", param)]
-    return [host, "--quiet", "--plugin", plugin, *params, "--cache", directory / "languages-cache"]
+    # States of 430,000 keys take more than an instance usually may have.
+    return [host, "--quiet", "--plugin", plugin, *params, "--memory", "1GiB", "--cache", directory / "languages-cache"]
 
 
 def prepare(host, plugin, directory):

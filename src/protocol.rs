@@ -409,8 +409,8 @@ pub(crate) enum Fatal {
     Instantiate,
     /// The plugin, a reduce, could not do something with a state; the program's words.
     State,
-    /// The same; the plugin's own words.
-    StateRejected,
+    /// The same; the plugin's own words. It may have wanted more memory than it got.
+    StateRejected { refused_memory: bool },
     /// The input file cannot be read.
     Input,
     /// Anything else: a fault of this program or of the system.

@@ -76,6 +76,16 @@ pub(crate) struct Trapped {
     pub backtrace: String,
 }
 
+impl Trapped {
+    /// What happened, where no record can be blamed, with the limit that it was.
+    pub fn without_record(self) -> String {
+        match self.kind {
+            FailureKind::Memory => format!("it wants more than --memory allows: {}", self.text),
+            _ => self.text,
+        }
+    }
+}
+
 /// A live instance of a plugin. What its operation does not have traps.
 pub(crate) trait Instance {
     /// Asks about one record. `next` is the length in bytes of the one that it will be asked

@@ -112,8 +112,12 @@ impl Supervisor<'_> {
             Response::Fatal { what: Fatal::State, text } => {
                 Err(self.state_error(format!("failed at its state: {}", printable(&text)), None))
             }
-            Response::Fatal { what: Fatal::StateRejected, text } => {
-                Err(self.state_error("rejected a state".into(), Some(text)))
+            Response::Fatal { what: Fatal::StateRejected { refused_memory }, text } => {
+                let why = match refused_memory {
+                    true => "rejected a state, and wanted more memory than --memory allows",
+                    false => "rejected a state",
+                };
+                Err(self.state_error(why.into(), Some(text)))
             }
             Response::Fatal { what: Fatal::Instantiate, text } => {
                 Err(Error::Instantiate { plugin: self.job.plugin_names(), why: printable(&text) })

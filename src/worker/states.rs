@@ -164,7 +164,10 @@ fn at_state<T>(
     control.announce(Progress::Idle);
     match answer {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(why)) => Err(Broken { what: Fatal::StateRejected, text: why }),
-        Err(trapped) => Err(Broken { what: Fatal::State, text: trapped.text }),
+        Ok(Err(why)) => {
+            let refused_memory = fold.instance().is_some_and(|it| it.guest().was_refused_memory());
+            Err(Broken { what: Fatal::StateRejected { refused_memory }, text: why })
+        }
+        Err(trapped) => Err(Broken { what: Fatal::State, text: trapped.without_record() }),
     }
 }

@@ -178,7 +178,15 @@ fn a_reduce_that_cannot_go_on_ends_the_job() {
         (wat::reduce_with("unreachable", "", ""), "failed at its state: wasm trap"),
         (wat::reduce_with("", "unreachable", ""), "failed at its state: wasm trap"),
         (wat::reduce_with("", "", "unreachable"), "failed at its state: wasm trap"),
-        (wat::reduce_with("", reject, ""), "rejected a state"),
+        (wat::reduce_with("", reject, ""), "rejected a state\n"),
+        (
+            wat::reduce_with("", &format!("{}{reject}", wat::ALL_MEMORY), ""),
+            "rejected a state, and wanted more memory than --memory allows\n",
+        ),
+        (
+            wat::reduce_with("", "", &format!("{} unreachable", wat::ALL_MEMORY)),
+            "failed at its state: it wants more than --memory allows: wasm trap",
+        ),
         (wat::reduce_with(forever, "", ""), "took longer at its state than --timeout allows"),
         (wat::reduce_with("", forever, ""), "took longer at its state than --timeout allows"),
         (wat::reduce_with("", "", forever), "took longer at its state than --timeout allows"),

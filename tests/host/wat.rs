@@ -201,12 +201,12 @@ pub fn loops() -> String {
 
 /// Takes memory until it gets no more, and traps, at a record with a `!`.
 pub fn takes_all_memory() -> String {
-    where_marked(
-        "(loop $again
-           (br_if $again (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
-         unreachable",
-    )
+    where_marked(&format!("{ALL_MEMORY} unreachable"))
 }
+
+/// Takes all memory that there is, and is refused more.
+pub const ALL_MEMORY: &str = "(loop $again
+    (br_if $again (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))";
 
 /// The import through which plugins ask for parameters.
 pub const PARAMS: &str = r#"(import "host:plugin/params@0.1.0" "get"

@@ -417,13 +417,7 @@ impl Attempt<'_> {
         let made = self.chain.come_alive();
         fault::pass("after-instantiate");
         self.control.announce(Progress::Idle);
-        made.map_err(|Trapped { kind, text, .. }| {
-            let text = match kind {
-                FailureKind::Memory => format!("it wants more than --memory allows: {text}"),
-                _ => text,
-            };
-            Broken { what: Fatal::Instantiate, text }
-        })
+        made.map_err(|trapped| Broken { what: Fatal::Instantiate, text: trapped.without_record() })
     }
 
     /// Notes that a record failed, at no plugin in particular.
