@@ -48,6 +48,7 @@ mod output;
 mod protocol;
 mod range;
 mod records;
+mod results;
 mod roles;
 mod runtime;
 mod sandbox;
@@ -68,10 +69,11 @@ pub use event::{Event, LoggedRecord};
 pub use input::{From, Only};
 pub use job::{
     Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, Measure, OnError,
-    Order, Output, Randomness, Resume, ResumeVerify, Time, To, default_workers,
+    Open, Order, Output, Randomness, Resume, ResumeVerify, Time, To, default_workers,
 };
 pub use range::{InputId, Range};
 pub use records::Pointer;
+pub use results::Results;
 pub use roles::init;
 pub use sandbox::{Finding, Layer, Layers, Sandbox, doctor};
 pub use stop::Stop;

@@ -35,8 +35,8 @@ pub(crate) fn expand(inputs: &[Input], output: &Output) -> Result<Vec<Named>, Er
     let mut all = Vec::with_capacity(inputs.len());
     for input in inputs {
         let path = match input {
-            Input::Stdin => {
-                all.push(Named { input: Input::Stdin, below: PathBuf::new() });
+            Input::Stdin | Input::Open(_) => {
+                all.push(Named { input: input.clone(), below: PathBuf::new() });
                 continue;
             }
             Input::Path(path) => path,
@@ -67,6 +67,7 @@ fn own_files(output: &Output) -> Vec<Identity> {
             vec![path.metadata().ok(), partial.ok().and_then(|partial| partial.metadata().ok())]
         }
         Output::Directory(path) => vec![path.metadata().ok()],
+        Output::Open(open) => vec![open.file().and_then(|file| file.metadata()).ok()],
     };
     metadata.iter().flatten().map(Identity::of).collect()
 }

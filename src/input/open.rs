@@ -191,7 +191,7 @@ impl Inputs {
         let now = match (&opened.kind, &opened.input) {
             (Kind::Regular { file, .. } | Kind::Stream(file), _) => file.metadata(),
             (Kind::Later { .. }, Input::Path(path)) => path.metadata(),
-            (Kind::Later { .. }, Input::Stdin) => return Ok(false),
+            (Kind::Later { .. }, Input::Stdin | Input::Open(_)) => return Ok(false),
         };
         let changed = |why: String| Err(Error::InputChanged { name: opened.name(), why });
         let now = match now.map(|metadata| Found::of(&metadata)) {
@@ -346,7 +346,7 @@ impl Opened {
                 Some("tsv") => From::Tsv,
                 _ => From::Json,
             },
-            Input::Stdin => From::Json,
+            Input::Stdin | Input::Open(_) => From::Json,
         }
     }
 
@@ -354,6 +354,9 @@ impl Opened {
         match &self.input {
             Input::Path(path) => open_path(path),
             Input::Stdin => stdin(),
+            Input::Open(open) => {
+                open.file().map_err(|source| Error::Input { name: self.name(), source })
+            }
         }
     }
 }
@@ -407,11 +410,12 @@ impl Held {
 }
 
 fn open(input: &Input, held: &mut Held) -> Result<(Kind, Metadata), Error> {
+    let unreadable = |source| Error::Input { name: input.to_string(), source };
     let file = match input {
         Input::Path(path) => open_path(path)?,
         Input::Stdin => stdin()?,
+        Input::Open(open) => open.file().map_err(unreadable)?,
     };
-    let unreadable = |source| Error::Input { name: input.to_string(), source };
     let metadata = file.metadata().map_err(unreadable)?;
     let kind = metadata.file_type();
     if kind.is_dir() {

@@ -17,7 +17,7 @@ use crate::stop::Stop;
 /// Puts a [`Job`] together; [`build`](JobBuilder::build) judges the whole.
 #[derive(Clone, Debug)]
 pub struct JobBuilder {
-    pub(super) job: Job,
+    pub(crate) job: Job,
 }
 
 impl JobBuilder {
@@ -334,11 +334,15 @@ impl JobBuilder {
             job.inputs.push(Input::Stdin);
         }
         let usage = |text: &str| Err(Error::Usage(text.into()));
-        if job.inputs.iter().filter(|input| **input == Input::Stdin).count() > 1 {
-            return usage("standard input (-) can be read only once");
+        let again = |(place, input): (usize, &Input)| {
+            !matches!(input, Input::Path(_)) && job.inputs[..place].contains(input)
+        };
+        if job.inputs.iter().enumerate().any(again) {
+            return usage("standard input (-), or what is open, can be read only once");
         }
+        let has_no_name = job.inputs.iter().any(|input| !matches!(input, Input::Path(_)));
         if let Output::Directory(_) = job.output {
-            if job.inputs.contains(&Input::Stdin) {
+            if has_no_name {
                 return usage("standard input has no name below a directory (--output-dir)");
             }
             if job.order == Order::Any {
@@ -372,7 +376,7 @@ impl JobBuilder {
         if job.inputs_are == InputsAre::States && job.plugins.len() > 1 {
             return usage("states are merged by one plugin, the reduce that made them");
         }
-        if job.inputs_are == InputsAre::States && job.inputs.contains(&Input::Stdin) {
+        if job.inputs_are == InputsAre::States && has_no_name {
             return usage("the states to be merged have to be files");
         }
         if job.plugins.len() > MAX_PLUGINS {

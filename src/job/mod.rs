@@ -2,6 +2,7 @@
 //! need not ask again whether its parts make sense.
 
 mod builder;
+mod open;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::sandbox::{Layers, Sandbox};
 use crate::stop::Stop;
 
 pub use builder::JobBuilder;
+pub use open::Open;
 
 /// One input of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +30,8 @@ pub enum Input {
     /// A file, pipe or device; a directory, which means the files below it; or, where
     /// nothing has this name, a glob.
     Path(PathBuf),
+    /// What the program that uses this library has open.
+    Open(Open),
 }
 
 impl fmt::Display for Input {
@@ -35,6 +39,7 @@ impl fmt::Display for Input {
         match self {
             Input::Stdin => f.write_str("standard input"),
             Input::Path(path) => path.display().fmt(f),
+            Input::Open(open) => f.write_str(&open.name),
         }
     }
 }
@@ -49,6 +54,8 @@ pub enum Output {
     /// A directory, in which each input has a file of its own: named as the input is
     /// below the directory or glob that led to it, or as its file.
     Directory(PathBuf),
+    /// What the program that uses this library has open, as it is made.
+    Open(Open),
 }
 
 /// Formats that the output can have.

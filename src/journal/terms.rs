@@ -95,8 +95,9 @@ pub(crate) fn why_not(job: &Job, inputs: &Inputs, folds: bool) -> Option<String>
     if job.limit.is_some() || job.only.is_some() {
         return Some("--limit and --only are for trying out, not for going on".into());
     }
-    let stream =
-        inputs.iter().find(|input| *input.input() == Input::Stdin || input.found().is_none());
+    let stream = inputs
+        .iter()
+        .find(|input| !matches!(input.input(), Input::Path(_)) || input.found().is_none());
     stream.map(|input| format!("{} is no file that can be read once more", input.name()))
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn check(output: &Output, inputs: &Inputs) -> Result<Vec<PathBuf>, Er
         move |source| Error::OpenOutput { path, source }
     };
     match output {
-        Output::Stdout => Ok(Vec::new()),
+        Output::Stdout | Output::Open(_) => Ok(Vec::new()),
         Output::Path(path) => {
             check_path(path, &inputs.identities()).map_err(wrong(path))?;
             Ok(Vec::new())

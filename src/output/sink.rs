@@ -62,6 +62,10 @@ impl Sink {
             Output::Path(path) => open_path(path, inputs)
                 .map(|(file, unnamed)| (Writer::new(file, path), unnamed))
                 .map_err(|source| Error::OpenOutput { path: path.clone(), source })?,
+            Output::Open(open) => {
+                let file = open.file();
+                (Writer::Plain(file.map_err(|error| Error::system("use the output", error))?), None)
+            }
             // It has no output of its own.
             Output::Directory(path) => {
                 let source = io::ErrorKind::IsADirectory.into();

@@ -117,7 +117,7 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
         output_format: output_format(job, &inputs),
         output_compression: match &job.output {
             Output::Path(path) => Compression::of_name(path).map(Compression::name),
-            Output::Stdout | Output::Directory(_) => None,
+            Output::Stdout | Output::Directory(_) | Output::Open(_) => None,
         },
         workers: plan.workers,
         range_size,
@@ -159,7 +159,7 @@ fn explain_inputs(
         let state = |Named { input, .. }: &Named| {
             let bytes = match input {
                 Input::Path(path) => path.metadata().ok().map(|metadata| metadata.len()),
-                Input::Stdin => None,
+                Input::Stdin | Input::Open(_) => None,
             };
             let input = input.clone();
             ExplainedInput { input, bytes, compression: None, format: "state", output: None }

@@ -262,7 +262,9 @@ fn read_states(job: &Job, named: &[Named]) -> Result<Vec<Option<Vec<u8>>>, Error
     let read = |named: &Named| match &named.input {
         Input::Path(path) => state_file::read(path, job.limits.max_state),
         // The job was checked for that.
-        Input::Stdin => Err(Error::Usage("the states to be merged have to be files".into())),
+        Input::Stdin | Input::Open(_) => {
+            Err(Error::Usage("the states to be merged have to be files".into()))
+        }
     };
     named.iter().map(read).collect()
 }

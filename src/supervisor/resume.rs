@@ -74,7 +74,7 @@ pub(super) fn open(
     let why_not = journal::why_not(job, inputs, results == Results::State);
     let output = match &job.output {
         Output::Path(path) => path.as_path(),
-        Output::Stdout | Output::Directory(_) => Path::new(""),
+        Output::Stdout | Output::Directory(_) | Output::Open(_) => Path::new(""),
     };
     let (path, earlier) = match (job.resume, &why_not) {
         (Some(_), Some(why)) => return Err(Error::Usage(format!("--resume: {why}"))),
