@@ -27,7 +27,7 @@ LANGUAGES = ["rust", "zig", "c", "assemblyscript", "go", "javascript", "python"]
 JOBS = {
     ("filter", "events"): ["path=payload.action", "is=opened"],
     ("map", "events"): ["fields=id,type,actor.login:user,actor.id:number,repo.name:repo,public"],
-    ("count-by", "events"): ["by=actor.login:user,repo.name:repo"],
+    ("count-by", "events"): ["by=type,payload.action:action"],
     ("filter", "cities"): ["path=country", "is=CH"],
     ("map", "cities"): ["fields=name:city,country,lat,lng"],
     ("count-by", "cities"): ["by=country,admin1"],
@@ -74,8 +74,7 @@ def plugin(options, language, job):
 
 def job_of(host, plugin, job, directory):
     params = [word for param in JOBS[job] for word in ("--param", param)]
-    # States of 430,000 keys take more than an instance usually may have.
-    return [host, "--quiet", "--plugin", plugin, *params, "--memory", "1GiB", "--cache", directory / "languages-cache"]
+    return [host, "--quiet", "--plugin", plugin, *params, "--cache", directory / "languages-cache"]
 
 
 def prepare(host, plugin, directory):

@@ -3,6 +3,7 @@
 
     python3 tests/hostile/table.py              everything: build, run, print the table
     python3 tests/hostile/table.py WORD...      only defences and attacks with a WORD in their names
+    python3 tests/hostile/table.py --build      only builds
 
 A test of a defence that passes says little until it has been seen to fail. `defences.toml`
 says for every attack which defence it meets and how to take that out. The program itself
@@ -515,6 +516,8 @@ def main(words: list[str]) -> int:
     apply_edits(COPY, own_edits() + edits)
     rename(COPY)
     suites = build(COPY)
+    if words == ["--build"]:
+        return 0
     attacks = list_attacks(suites["hostile"])
     plan = expanded(plan, attacks)
     check_names(plan)
