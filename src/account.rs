@@ -20,6 +20,8 @@ pub struct Account {
     pub dead_lettered: u64,
     /// Input records at which the job ended: none, or one.
     pub failed: u64,
+    /// Input records that are not in the sample that was wanted: they count in nothing else.
+    pub passed_over: u64,
     /// Failed records by kind: those that were skipped, dead-lettered, and the last.
     pub failures: BTreeMap<FailureKind, u64>,
     /// Records written.
@@ -115,6 +117,9 @@ impl std::fmt::Display for Account {
                 .map(|(kind, count)| format!("{} {kind}", Grouped(*count)))
                 .collect();
             write!(f, " ({})", kinds.join(", "))?;
+        }
+        if self.passed_over > 0 {
+            write!(f, "; {} passed over", many(self.passed_over, "other"))?;
         }
         if self.resumed > 0 {
             write!(f, "; {} of them before this run", Grouped(self.resumed))?;

@@ -51,6 +51,7 @@ mod records;
 mod results;
 mod roles;
 mod runtime;
+mod sample;
 mod sandbox;
 mod side_data;
 mod slots;

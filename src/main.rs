@@ -16,11 +16,16 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(code) => return code,
     };
-    allow_descriptors();
-    let Request { job, looks, stats } = request;
-    if let Err(error) = signals::stop_on_them(job.stop()) {
+    if let Err(error) = signals::stop_on_them(request.job.stop()) {
         return cli::report::refuse(&error);
     }
+    perform(request)
+}
+
+/// Runs a job and says what is to be said of it. Gives the exit code of a program that does
+/// nothing else.
+fn perform(Request { job, looks, stats }: Request) -> ExitCode {
+    allow_descriptors();
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),

@@ -14,6 +14,7 @@ use crate::job::{Isolation, Measure, Time};
 use crate::range::{Nonce, Range};
 use crate::records::Format;
 use crate::records::csv::Delimiter;
+use crate::sample::Sample;
 use crate::sandbox::{Layers, Plan};
 
 /// The longest response, in bytes as ipc-channel sends it, headers included.
@@ -159,6 +160,8 @@ pub(crate) struct Setups {
     /// What a command finds on its command line, its own name first.
     pub arguments: Vec<String>,
     pub surroundings: Surroundings,
+    /// Which records are processed, where not all are.
+    pub sample: Option<Sample>,
     /// What is measured besides.
     pub measure: Measure,
     /// Names of the output's columns, where the user has named some.
@@ -349,6 +352,8 @@ pub(crate) struct Done {
     pub dropped: u64,
     /// Records that failed; each has an [`Entry`] in the text area.
     pub failed: u64,
+    /// Records that are not in the [`Sample`], and were not looked at.
+    pub passed_over: u64,
     /// Bytes of output in the slot: records, or the first piece of a state.
     pub output_bytes: u64,
     /// Bytes of the state that did not fit.
@@ -512,6 +517,7 @@ mod tests {
                 stop: u64::MAX,
                 used: u64::MAX,
                 dropped: u64::MAX,
+                passed_over: u64::MAX,
                 failed: u64::MAX,
                 output_bytes: u64::MAX,
                 left: u64::MAX,

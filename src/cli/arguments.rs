@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 use clap::{Parser, ValueEnum};
-use host::{Layer, MaxErrors, Measure, Only, Pointer};
+use host::{Layer, MaxErrors, Measure, Only, Open, Pointer, Stop};
 
 /// Runs an untrusted WebAssembly plugin over every record of files or of standard
 /// input, on all cores. What the plugin keeps comes out as it went in, or what it makes
@@ -278,10 +278,24 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", conflicts_with = "only", help_heading = "Looking")]
     pub limit: Option<u64>,
 
+    /// Process only a sample of the records: a share of them (0.01 or 1%), the same in each run;
+    /// with --limit of those that it leaves. --seed N draws another
+    #[arg(long, value_name = "RATE", conflicts_with = "only", help_heading = "Looking")]
+    pub sample: Option<Rate>,
+
     /// Process only one record, by its number from 1 or a byte in it (@OFFSET), as messages
     /// name it, and show what the plugin says about it
     #[arg(long, value_name = "RECORD|@OFFSET", help_heading = "Looking")]
     pub only: Option<Only>,
+
+    /// Run again whenever a plugin's file changes, and show how what comes out differs from
+    /// before: best with --sample or --limit. The first time all of it is shown
+    #[arg(
+        long,
+        help_heading = "Looking",
+        conflicts_with_all = ["output", "output_dir", "partial_state", "resume", "dry_run"],
+    )]
+    pub watch: bool,
 
     /// Tell what would be done, and do nothing: inputs are looked at, plugins compiled, the
     /// output checked
@@ -308,6 +322,14 @@ pub(super) struct Arguments {
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]
     pub quiet: bool,
+
+    /// Where the output goes instead: no flag says so, but `--watch`.
+    #[arg(skip)]
+    pub open_output: Option<Open>,
+
+    /// What stops the job, where there is something already: the same.
+    #[arg(skip)]
+    pub stop: Option<Stop>,
 
     /// What is measured besides: no flag says so, but `host bench`.
     #[arg(skip)]
@@ -464,6 +486,27 @@ impl std::fmt::Display for Param {
             write!(f, "{plugin}:")?;
         }
         write!(f, "{}={}", self.name, self.value)
+    }
+}
+
+/// A share as typed, from 0 to 1.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub(super) struct Rate(pub f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (number, all) = match text.strip_suffix('%') {
+            Some(percent) => (percent, 100.0),
+            None => (text, 1.0),
+        };
+        let rate = number.parse::<f64>().map(|number| number / all);
+        let is_share = |rate: &f64| *rate > 0.0 && *rate <= 1.0;
+        rate.ok().filter(is_share).map(Rate).ok_or_else(|| {
+            "a share of the records is wanted, more than none and no more than all: 0.01 or 1%"
+                .to_owned()
+        })
     }
 }
 

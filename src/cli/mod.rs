@@ -6,6 +6,8 @@ mod arguments;
 mod bench;
 #[cfg(not(fuzzing))]
 mod check;
+#[cfg(not(fuzzing))]
+mod difference;
 pub mod doctor;
 mod dry_run;
 #[cfg(not(fuzzing))]
@@ -21,6 +23,8 @@ mod subcommand;
 mod test;
 #[cfg(not(fuzzing))]
 mod trial;
+#[cfg(not(fuzzing))]
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -35,8 +39,8 @@ use host::{
 };
 
 use arguments::{
-    Arguments, ClockStart, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, SandboxChoice,
-    SideFile, ToFormat, VerifyChoice,
+    Arguments, ClockStart, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, Rate,
+    SandboxChoice, SideFile, ToFormat, VerifyChoice,
 };
 
 /// A validated request.
@@ -90,6 +94,9 @@ pub fn request() -> Result<Request, ExitCode> {
         Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),
         _ => {
             let arguments = parse::<Arguments>(std::env::args_os())?;
+            if arguments.watch {
+                return Err(watch::run(arguments));
+            }
             let dry_run = arguments.dry_run;
             match settle(arguments, InputsAre::Records) {
                 Ok(request) if dry_run => Err(dry_run::run(&request.job)),
@@ -279,6 +286,12 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     if let Some(path) = arguments.output {
         builder = builder.output(Output::Path(path));
     }
+    if let Some(open) = arguments.open_output {
+        builder = builder.output(Output::Open(open));
+    }
+    if let Some(stop) = arguments.stop {
+        builder = builder.stop_on(stop);
+    }
     if let Some(path) = arguments.output_dir {
         builder = builder.output(Output::Directory(path));
     }
@@ -296,6 +309,9 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     }
     if let Some(limit) = arguments.limit {
         builder = builder.limit(limit);
+    }
+    if let Some(Rate(rate)) = arguments.sample {
+        builder = builder.sample(rate);
     }
     if let Some(only) = arguments.only {
         builder = builder.only(only);

@@ -33,6 +33,7 @@ fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
             "skipped": account.skipped,
             "dead_lettered": account.dead_lettered,
             "failed": account.failed,
+            "passed_over": account.passed_over,
             "before_this_run": account.resumed,
         },
         "failures": account.failures,

@@ -114,6 +114,14 @@ impl JobBuilder {
         self
     }
 
+    /// Processes only a sample of the records, of about this share (0 to 1): the same in each
+    /// run, and another with another seed ([`JobBuilder::randomness`]). What others there are is
+    /// in the account ([`Account::passed_over`](crate::Account::passed_over)). Default: all.
+    pub fn sample(mut self, rate: f64) -> Self {
+        self.job.sample = Some(rate);
+        self
+    }
+
     /// Processes only this record of the one input; default: all.
     pub fn only(mut self, only: Only) -> Self {
         self.job.only = Some(only);
@@ -354,6 +362,12 @@ impl JobBuilder {
         }
         if job.limit.is_some() && job.only.is_some() {
             return usage("--limit and --only contradict each other");
+        }
+        if job.sample.is_some_and(|rate| !(rate > 0.0 && rate <= 1.0)) {
+            return usage("a sample must be more than nothing and no more than all (--sample)");
+        }
+        if job.sample.is_some() && job.only.is_some() {
+            return usage("--sample and --only contradict each other");
         }
         if job.only == Some(Only::Number(0)) {
             return usage("records count from 1 (--only)");

@@ -366,6 +366,8 @@ pub struct Job {
     pub(crate) records: Option<Pointer>,
     pub(crate) limit: Option<u64>,
     pub(crate) only: Option<Only>,
+    /// The share of the records that is processed.
+    pub(crate) sample: Option<f64>,
     pub(crate) to: Option<To>,
     pub(crate) first_row: FirstRow,
     pub(crate) columns: Option<Columns>,
@@ -410,6 +412,7 @@ impl Job {
                 records: None,
                 limit: None,
                 only: None,
+                sample: None,
                 to: None,
                 first_row: FirstRow::Header,
                 columns: None,
@@ -486,7 +489,12 @@ impl Job {
             Only::Number(number) => format!("record {}", Grouped(number)),
             Only::Offset(offset) => format!("the record with byte {}", Grouped(offset)),
         };
-        self.only.map(only).or(self.limit.map(limit))
+        let all = self.only.map(only).or(self.limit.map(limit));
+        match (self.sample, all) {
+            (None, all) => all,
+            (Some(rate), None) => Some(format!("a sample of {} %", rate * 100.0)),
+            (Some(rate), Some(all)) => Some(format!("a sample of {} % of {all}", rate * 100.0)),
+        }
     }
 
     /// What has a record of this job, which failed, run by itself: more words for the same

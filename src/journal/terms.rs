@@ -92,8 +92,8 @@ pub(crate) fn why_not(job: &Job, inputs: &Inputs, folds: bool) -> Option<String>
                 .into(),
         );
     }
-    if job.limit.is_some() || job.only.is_some() {
-        return Some("--limit and --only are for trying out, not for going on".into());
+    if job.limit.is_some() || job.only.is_some() || job.sample.is_some() {
+        return Some("--limit, --only and --sample are for trying out, not for going on".into());
     }
     let stream = inputs
         .iter()

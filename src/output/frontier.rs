@@ -70,6 +70,7 @@ pub(crate) struct Finished {
     pub state: Option<Vec<u8>>,
     pub used: u64,
     pub dropped: u64,
+    pub passed_over: u64,
     pub failures: Vec<Failed>,
     pub log: Vec<Logged>,
     /// Lines that the plugin logged beyond what is kept.
@@ -83,7 +84,7 @@ pub(crate) struct Finished {
 impl Finished {
     /// Input records that this stretch has.
     pub fn records(&self) -> u64 {
-        self.used + self.dropped + self.failures.len() as u64
+        self.used + self.dropped + self.passed_over + self.failures.len() as u64
     }
 
     /// Bytes that it holds, about.

@@ -25,6 +25,8 @@ pub(super) struct Rules {
     pub max_state: u64,
     /// How many plugins the job has.
     pub plugins: u8,
+    /// Only a sample of the records is wanted.
+    pub is_sampled: bool,
 }
 
 impl Rules {
@@ -66,7 +68,12 @@ pub(super) fn accept(
         .ok_or(wrong("it claims more output than there can be"))?;
     let text =
         slot.copy_text(done.text_bytes).ok_or(wrong("it claims more text than there can be"))?;
-    let mut finished = Finished { used: done.used, dropped: done.dropped, ..Finished::default() };
+    let mut finished = Finished {
+        used: done.used,
+        dropped: done.dropped,
+        passed_over: done.passed_over,
+        ..Finished::default()
+    };
     if rules.results == Results::State {
         finished.state = (done.used > 0).then_some(output);
     } else {
@@ -168,7 +175,8 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
         return Err(wrong("it stopped outside of its range"));
     }
     let bytes = done.stop - attempt.start;
-    let records = done.used.checked_add(done.dropped).and_then(|sum| sum.checked_add(done.failed));
+    let counts = [done.used, done.dropped, done.failed, done.passed_over];
+    let records = counts.into_iter().try_fold(0_u64, u64::checked_add);
     // A record has a byte at least.
     let records = records
         .filter(|records| *records <= bytes)
@@ -186,6 +194,9 @@ fn check_numbers(done: &Done, attempt: &Attempt, rules: Rules) -> Result<(), Vio
     }
     if rules.after_failure == AfterFailure::Stop && (done.failed > 0) != (done.end == End::Failed) {
         return Err(wrong("it went on after a failure"));
+    }
+    if done.passed_over > 0 && !rules.is_sampled {
+        return Err(wrong("it passed over records that are all wanted"));
     }
     if matches!(attempt.mode, Mode::Fail(_)) && done.used + done.dropped > 0 {
         return Err(wrong("it used a record that has failed"));
@@ -241,7 +252,7 @@ fn read_entries(
     rules: Rules,
     mut finished: Finished,
 ) -> Result<Finished, Violation> {
-    let records = done.used + done.dropped + done.failed;
+    let records = done.used + done.dropped + done.failed + done.passed_over;
     let mut at = attempt.start;
     while !text.is_empty() {
         let (entry, rest) = take_entry(text)?;
@@ -332,6 +343,7 @@ pub(crate) fn fuzz(data: &[u8]) {
         results: results[usize::from(rules[2]) % results.len()],
         max_state: 2048,
         plugins: 1 + rules[3] % 3,
+        is_sampled: rules[2] >= 0x80,
     };
     let modes = [Mode::Through, Mode::Alone, Mode::Fail(crate::error::FailureKind::Trap)];
     let mode = modes[usize::from(rules[3] >> 4) % modes.len()];
@@ -393,6 +405,7 @@ mod tests {
         results: Results::Same,
         max_state: 1000,
         plugins: 1,
+        is_sampled: false,
     };
     const ATTEMPT: Attempt = Attempt { nonce: Nonce(7), start: 100, end: 200, mode: Mode::Through };
 
@@ -403,6 +416,7 @@ mod tests {
             used: 1,
             dropped: 1,
             failed: 1,
+            passed_over: 0,
             output_bytes: 4,
             left: 0,
             output_records: 1,
@@ -486,6 +500,7 @@ mod tests {
             ("stops late", Done { stop: 201, ..honest() }),
             ("stops before its start", Done { stop: 99, ..honest() }),
             ("too many records", Done { dropped: 100, ..honest() }),
+            ("records that are all wanted", Done { passed_over: 1, ..honest() }),
             ("an overflow of records", Done { dropped: u64::MAX, ..honest() }),
             ("output records", Done { output_records: 2, ..honest() }),
             ("output of nothing", Done { used: 0, output_records: 0, ..honest() }),

@@ -246,6 +246,7 @@ impl Ledger {
         self.covered += range.end - range.start;
         self.account.used += finished.used;
         self.account.dropped += finished.dropped;
+        self.account.passed_over += finished.passed_over;
         self.account.output_records += finished.output_records;
         self.log(Some(range.input), &finished.log, finished.log_cut, events);
         if let Some(measured) = finished.measured {

@@ -302,6 +302,7 @@ impl<'a> Play<'a> {
             used,
             dropped: 0,
             failed: failures.len() as u64,
+            passed_over: 0,
             output_bytes: 0,
             left: 0,
             output_records: 0,

@@ -203,6 +203,7 @@ impl Supervisor<'_> {
             max_state: self.job.limits.max_state,
             // A job has few: that was checked.
             plugins: self.artifacts.len() as u8,
+            is_sampled: self.job.sample.is_some(),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::input::{self, CutRules, Inputs, Wanted};
 use crate::job::{self, InputsAre, Job, Output, Randomness};
 use crate::protocol::{Layout, Operation, Setup, Setups, Surroundings};
 use crate::records::CHUNK;
+use crate::sample::Sample;
 use crate::side_data::SideData;
 use crate::slots;
 
@@ -219,6 +220,10 @@ fn seed(randomness: Randomness) -> std::io::Result<[u8; 32]> {
     Ok(seed)
 }
 
+fn first_word([a, b, c, d, e, f, g, h, ..]: [u8; 32]) -> u64 {
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// What workers have to know about plugins and side data, in a sealed memory file.
 pub(super) struct SetupsFile {
     pub file: OwnedFd,
@@ -248,6 +253,7 @@ impl SetupsFile {
             data: data.names.clone(),
             arguments: arguments(job),
             surroundings: Surroundings { time: job.time, seed },
+            sample: job.sample.map(|rate| Sample::new(rate, first_word(seed))),
             measure: job.measure,
             columns,
         };

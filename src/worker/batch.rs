@@ -32,6 +32,8 @@ pub(super) struct Waiting {
     pub offset: u64,
     /// Its length there, in bytes.
     pub length: u64,
+    /// Records right before it that are not wanted.
+    pub passed_over: u64,
     /// Where its position is, if it has one, and behind that its text.
     position: usize,
     start: usize,
@@ -47,14 +49,15 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// `length` is that of the record in the input.
-    pub fn push(&mut self, offset: u64, length: u64, seen: &Seen<'_>) {
+    /// `length` is that of the record in the input; before it, so many were passed over.
+    pub fn push(&mut self, offset: u64, length: u64, seen: &Seen<'_>, passed_over: u64) {
         let position = self.text.len();
         self.text.push_str(seen.position);
         let start = self.text.len();
         self.text.push_str(seen.text);
         let (end, format) = (self.text.len(), seen.format);
-        self.records.push(Waiting { offset, length, position, start, end, format });
+        let record = Waiting { offset, length, passed_over, position, start, end, format };
+        self.records.push(record);
     }
 
     /// Whether there are enough.
@@ -101,7 +104,7 @@ mod tests {
 
     fn push(batch: &mut Batch, offset: u64, length: u64, text: &str) {
         let seen = Seen { record: text, text, format: Format::Ndjson, position: "at" };
-        batch.push(offset, length, &seen);
+        batch.push(offset, length, &seen, 0);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use crate::fault;
 use crate::ipc::{self, Responses};
 use crate::protocol::{Fatal, Layout, Request, Response, SLOTS, Setups, Start};
 use crate::runtime::{self, Bytes, Common, Data, Engine, Plugin};
+use crate::sample::Sample;
 use crate::sandbox::{self, Policy, Seal, WorkerDescriptors};
 use crate::slots::{Sealed, WorkerSlot};
 
@@ -89,10 +90,11 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
         bail!("the second request was no `Start`");
     };
     let mut worker = match load(&engine, setups, artifacts, side_data, &start) {
-        Ok(Loaded { chain, columns, clock }) => Worker {
+        Ok(Loaded { chain, columns, sample, clock }) => Worker {
             rows: Rows::new(start.framing, columns),
             start,
             chain,
+            sample,
             clock,
             slots,
             transits: Default::default(),
@@ -184,6 +186,7 @@ fn words(error: runtime::Error) -> anyhow::Error {
 struct Worker {
     start: Start,
     chain: Chain,
+    sample: Option<Sample>,
     clock: Option<Clock>,
     slots: Vec<WorkerSlot>,
     /// States that pass the slots.
@@ -201,6 +204,8 @@ struct Loaded {
     chain: Chain,
     /// Names of the output's columns, where the user has named some.
     columns: Option<Vec<String>>,
+    /// Which records are processed, where not all are.
+    sample: Option<Sample>,
     /// Measures what records take, where that is wanted.
     clock: Option<Clock>,
 }
@@ -231,7 +236,8 @@ fn load(
             Ok((setup.operation, plugin.map_err(words)?))
         })
         .collect();
-    Ok(Loaded { chain: Chain::new(plugins?, start), columns: setups.columns, clock })
+    let chain = Chain::new(plugins?, start);
+    Ok(Loaded { chain, columns: setups.columns, sample: setups.sample, clock })
 }
 
 impl Worker {

@@ -138,6 +138,7 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
         data: Vec::new(),
         arguments: Vec::new(),
         surroundings: Surroundings::default(),
+        sample: None,
         measure: Measure::Nothing,
         columns: None,
     };
@@ -151,6 +152,7 @@ fn worker(plugin: &[u8], params: &[(&str, &str)], input: File) -> Worker {
     Worker {
         rows: Rows::new(Framing::Lines, None),
         chain: Chain::new(vec![(checked.operation, loaded)], &start),
+        sample: None,
         clock: None,
         start,
         slots: vec![slot],

@@ -4,7 +4,7 @@ use crate::run::{Ran, Scene, same};
 
 /// A command that does this before it prints what it has read, piece by piece: what was read
 /// lies at 1024, and is `$length` bytes long. `$has` looks for a byte in it, `$exit` ends.
-fn command(body: &str) -> String {
+pub fn command(body: &str) -> String {
     command_with("", body, "(call $print (i32.const 1024) (local.get $length))")
 }
 

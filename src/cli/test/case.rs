@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 
 use host::{Error, printable};
 
-use super::difference;
+use crate::cli::difference;
 use crate::cli::trial::{Ran, Trial, Way, quoted};
 
 /// Flags for the run.

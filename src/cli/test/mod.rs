@@ -1,7 +1,6 @@
 //! `host test`: runs a plugin over its cases, and shows where it does not do what they say.
 
 mod case;
-mod difference;
 
 use std::ffi::OsStr;
 use std::io;

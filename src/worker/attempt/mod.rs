@@ -12,6 +12,7 @@ use crate::protocol::{
 use crate::records::csv::RowReader;
 use crate::records::{Format, Item, RangeReader, ReadFailed, Record};
 use crate::runtime::Trapped;
+use crate::sample::Sample;
 use crate::slots::{Control, Parts, Progress};
 
 use super::Worker;
@@ -69,7 +70,8 @@ pub(super) fn run(worker: &mut Worker, process: Process) -> Result<Done, Broken>
 /// Makes one attempt up to an offset of the range. If that is not its end, the record
 /// that begins there is a suspect.
 fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended, Broken> {
-    let Worker { start, chain, clock, slots, transits, inputs, buffer, batch, rows } = worker;
+    let Worker { start, chain, sample, clock, slots, transits, inputs, buffer, batch, rows } =
+        worker;
     let index = usize::from(process.slot);
     let (Some(slot), Some(transit)) = (slots.get_mut(index), transits.get_mut(index)) else {
         return Err(Broken::internal("there is no such slot"));
@@ -121,6 +123,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         },
         text: Text::new(text, kept),
         transit,
+        passed_over: 0,
         lost: false,
         done: Done {
             nonce: process.nonce,
@@ -128,6 +131,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
             used: 0,
             dropped: 0,
             failed: 0,
+            passed_over: 0,
             output_bytes: 0,
             left: 0,
             output_records: 0,
@@ -144,6 +148,9 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         while let Some(item) = ahead {
             ahead = piece.next();
             let end = match item {
+                Item::Record(record) if attempt.leaves_out(*sample, &record) => {
+                    attempt.pass_over(&record, gathers)
+                }
                 Item::Record(record) if gathers => attempt.gather(batch, record, shown)?,
                 Item::Record(record) => {
                     let next = match &ahead {
@@ -158,6 +165,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
                 },
                 Item::End => match attempt.flush(batch)? {
                     None => {
+                        attempt.count_passed_over();
                         attempt.done.stop = until;
                         let whole = until == process.range.end;
                         Some(if whole { End::Reached } else { End::Suspect })
@@ -193,6 +201,8 @@ struct Attempt<'a> {
     output: Output<'a>,
     text: Text<'a>,
     transit: &'a mut Transit,
+    /// Records that were passed over behind the last that waits for others.
+    passed_over: u64,
     /// What was folded is gone; `done.stop` says where the record begins that it is gone
     /// with.
     lost: bool,
@@ -221,7 +231,7 @@ impl Attempt<'_> {
         };
         if self.chain.takes_many() {
             let mut batch = Batch::default();
-            batch.push(offset, length, &seen);
+            batch.push(offset, length, &seen, 0);
             return self.flush(&mut batch);
         }
         self.come_alive()?;
@@ -352,7 +362,10 @@ impl Attempt<'_> {
     }
 
     fn too_long(&mut self, start: u64, end: u64) -> Option<End> {
-        self.has_to_end(0).or_else(|| self.fail(FailureKind::TooLong, start, end - start, ""))
+        self.has_to_end(0).or_else(|| {
+            self.count_passed_over();
+            self.fail(FailureKind::TooLong, start, end - start, "")
+        })
     }
 
     /// A record as plugins see it; `shown` is where that is made if it has to be. The error
@@ -468,7 +481,31 @@ impl Attempt<'_> {
     }
 
     fn records(&self) -> u64 {
-        self.done.used + self.done.dropped + self.done.failed
+        self.done.used + self.done.dropped + self.done.failed + self.done.passed_over
+    }
+
+    #[inline]
+    fn leaves_out(&self, sample: Option<Sample>, record: &Record<'_>) -> bool {
+        sample.is_some_and(|sample| !sample.has(self.process.range.input.0, record.start))
+    }
+
+    /// Passes over a record. Where others wait before it, it is counted with the next.
+    #[cold]
+    fn pass_over(&mut self, record: &Record<'_>, gathers: bool) -> Option<End> {
+        if gathers {
+            self.passed_over += 1;
+            return None;
+        }
+        if self.records() > 0 && self.control.asked_to_yield() {
+            return Some(End::Yielded);
+        }
+        self.done.passed_over += 1;
+        self.went_by(record.start + record.bytes.len() as u64)
+    }
+
+    /// Counts those that were passed over behind the last that waited for others.
+    fn count_passed_over(&mut self) {
+        self.done.passed_over += std::mem::take(&mut self.passed_over);
     }
 
     fn finish(mut self, end: End) -> Result<Done, Broken> {

@@ -26,12 +26,15 @@ impl Attempt<'_> {
     ) -> Result<Option<End>, Broken> {
         let (offset, length) = (record.start, record.bytes.len() as u64);
         match self.see(record, shown) {
-            Ok(seen) => batch.push(offset, length, &seen),
+            Ok(seen) => {
+                batch.push(offset, length, &seen, std::mem::take(&mut self.passed_over));
+            }
             Err(why) => {
                 return Ok(match self.flush(batch)? {
-                    None => self
-                        .has_to_end(0)
-                        .or_else(|| self.fail(FailureKind::Malformed, offset, length, &why)),
+                    None => self.has_to_end(0).or_else(|| {
+                        self.count_passed_over();
+                        self.fail(FailureKind::Malformed, offset, length, &why)
+                    }),
                     ended => ended,
                 });
             }
@@ -82,9 +85,7 @@ impl Attempt<'_> {
                 }
                 end
             }
-            Err(trapped) if waiting.len() == 1 => {
-                self.settle(first.offset, first.length, Err(trapped))
-            }
+            Err(trapped) if waiting.len() == 1 => self.settle_waiting(*first, Err(trapped)),
             // One of them did it. One by one they tell which.
             Err(_) => {
                 self.chain.forget_log();
@@ -114,7 +115,7 @@ impl Attempt<'_> {
                 self.has_to_end(0).or_else(|| {
                     // What came before it stays.
                     self.output.begin("");
-                    self.settle(record.offset, record.length, Err(stopped))
+                    self.settle_waiting(*record, Err(stopped))
                 })
             });
             if end.is_some() {
@@ -152,13 +153,11 @@ impl Attempt<'_> {
                 }
                 let mut end = None;
                 for Fed { record, texts, .. } in part {
-                    end = self.settle(record.offset, record.length, Ok(*texts));
+                    end = self.settle_waiting(*record, Ok(*texts));
                 }
                 Ok(end)
             }
-            Err(stopped) if part.len() == 1 => {
-                Ok(self.settle(first.record.offset, first.record.length, Err(stopped)))
-            }
+            Err(stopped) if part.len() == 1 => Ok(self.settle_waiting(first.record, Err(stopped))),
             Err(_) => {
                 self.output.take_back();
                 self.chain.forget_log();
@@ -199,7 +198,7 @@ impl Attempt<'_> {
     fn one_by_one(&mut self, batch: &mut Batch) -> Result<Option<End>, Broken> {
         let mut one = Batch::default();
         for record in batch.records() {
-            one.push(record.offset, record.length, &batch.seen(record));
+            one.push(record.offset, record.length, &batch.seen(record), record.passed_over);
             let end = self.flush(&mut one)?;
             if end.is_some() || self.lost {
                 return Ok(end);
@@ -222,6 +221,13 @@ impl Attempt<'_> {
         let result = self.chain.deliver(seen.text, outs, &mut write);
         self.control.announce(Progress::Idle);
         let result = self.whole(result);
+        self.settle_waiting(record, result)
+    }
+
+    /// Takes in what became of a record that has waited, and that others before it were passed
+    /// over.
+    fn settle_waiting(&mut self, record: Waiting, result: Result<u64, Stopped>) -> Option<End> {
+        self.done.passed_over += record.passed_over;
         self.settle(record.offset, record.length, result)
     }
 }

@@ -418,6 +418,7 @@ const NOTHING: Done = Done {
     used: 0,
     dropped: 0,
     failed: 0,
+    passed_over: 0,
     output_bytes: 0,
     left: 0,
     output_records: 0,
