@@ -148,6 +148,17 @@ pub const ATTACKS: &[Attack] = &[
         Replaced("it counted more records than its range can have"),
     ),
     attack(
+        "passes-over-everything",
+        |guard| {
+            lie(guard, |done| {
+                let passed_over = done.used + done.dropped;
+                let (nonce, stop) = (done.nonce, done.stop);
+                *done = Done { nonce, stop, passed_over, ..NOTHING };
+            })
+        },
+        Replaced("it passed over records that are all wanted"),
+    ),
+    attack(
         "more-output-than-input",
         |guard| lie(guard, |done| done.output_bytes = 1 << 20),
         Replaced("its output does not fit its counts"),
