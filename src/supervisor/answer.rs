@@ -493,7 +493,7 @@ mod tests {
 
     #[test]
     fn every_false_number_is_noticed() {
-        let lies: [(&str, Done); 15] = [
+        let lies: [(&str, Done); 16] = [
             ("a state that there is not", Done { left: 1, ..honest() }),
             ("nonce", Done { nonce: Nonce(8), ..honest() }),
             ("stops early", Done { stop: 150, ..honest() }),
