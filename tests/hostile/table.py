@@ -347,27 +347,31 @@ def list_attacks(binary: Path) -> list[str]:
 
 
 def run(
-    suites: dict[str, Path], attack: str, without: list[str], hang: int | None
-) -> Verdict:
-    """Runs an attack and gives the verdict on it."""
+    suites: dict[str, Path], attacks: list[str], without: list[str], hang: int | None
+) -> dict[str, Verdict]:
+    """Runs attacks and gives a verdict on each."""
     environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
     if without:
         environment[VARIABLE] = ",".join(without)
     if hang is not None:
         environment["HOSTILE_HANG"] = str(hang)
-    if "::" not in attack:
-        return drive(suites["hostile"], attack, environment)
-    suite, test = attack.split("::", 1)
-    return run_test(suites[suite], test, environment)
+    own = [attack for attack in attacks if "::" not in attack]
+    verdicts = drive(suites["hostile"], own, environment) if own else {}
+    for attack in attacks:
+        if attack not in own:
+            suite, test = attack.split("::", 1)
+            verdicts[attack] = run_test(suites[suite], test, environment)
+    return verdicts
 
 
 def start(
-    program: Path, name: str, environment: dict[str, str]
+    program: Path, names: list[str], environment: dict[str, str]
 ) -> subprocess.CompletedProcess | None:
-    """Runs this attack or test to its end; gives nothing if that does not come."""
+    """Runs these attacks or tests to their end; gives nothing if that does not come."""
+    command = [program, "--exact", *names]
     try:
         return subprocess.run(
-            [program, "--exact", name],
+            command,
             env=environment,
             cwd=COPY,
             capture_output=True,
@@ -381,7 +385,7 @@ def start(
 
 def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
     """Runs one test of another suite."""
-    ran = start(program, test, environment | {"RUST_BACKTRACE": "0"})
+    ran = start(program, [test], environment | {"RUST_BACKTRACE": "0"})
     if ran is None:
         return Verdict(False, f"it takes longer than {GIVE_UP} s")
     if "running 1 test" not in ran.stdout:
@@ -393,30 +397,32 @@ def run_test(program: Path, test: str, environment: dict[str, str]) -> Verdict:
     return Verdict(False, said[1].strip() if said else ran.stdout.strip())
 
 
-def drive(program: Path, attack: str, environment: dict[str, str]) -> Verdict:
-    """Runs one attack of this suite."""
-    ran = start(program, attack, environment)
+def drive(program: Path, attacks: list[str], environment: dict[str, str]) -> dict[str, Verdict]:
+    """Runs attacks of this suite in one go."""
+    ran = start(program, attacks, environment)
     if ran is None:
-        return Verdict(False, f"the driver gave nothing in {GIVE_UP} s")
-    # Its row in the driver's table, whose text can have several lines.
-    row = rf"^{re.escape(attack)} +(passed|FAILED) +[\d.]+  (.*?)\n\n\d+ passed, \d+ failed\n*\Z"
-    said = re.search(row, ran.stdout, re.MULTILINE | re.DOTALL)
-    if said is None:
-        return Verdict(False, f"no verdict (code {ran.returncode}): {ran.stderr.strip()}")
-    if (ran.returncode == 0) != (said[1] == "passed"):
-        return Verdict(False, "the driver's exit code does not fit its verdict")
-    return Verdict(said[1] == "passed", said[2].strip())
+        return dict.fromkeys(attacks, Verdict(False, f"the driver gave nothing in {GIVE_UP} s"))
+    verdicts = parse(ran.stdout, attacks)
+    unheard = Verdict(False, f"no verdict (code {ran.returncode}): {ran.stderr.strip()}")
+    if ran.returncode == 0 and not all(verdict.passed for verdict in verdicts.values()):
+        unheard = Verdict(False, "the driver's exit code does not fit its verdicts")
+        verdicts = {}
+    return {attack: verdicts.get(attack, unheard) for attack in attacks}
 
 
-def make_row(suites: dict[str, Path], attack: str, defence: Defence | None) -> Row:
-    """Runs an attack with all defences and then, if there is one to take out, without its own."""
-    verdict = run(suites, attack, [], None)
-    row = Row(attack, defence.name if defence else "-", verdict)
-    if not verdict.passed:
-        row.trouble.append(f"with all defences: {verdict.text}")
-    if defence:
-        attack_without(suites, defence, row)
-    return row
+def parse(output: str, attacks: list[str]) -> dict[str, Verdict]:
+    """The verdicts in the driver's table, whose texts can have several lines."""
+    names = "|".join(map(re.escape, attacks))
+    row = re.compile(rf"^({names}) +(passed|FAILED) +[\d.]+  ", re.MULTILINE)
+    end = re.compile(r"\n\n\d+ passed, \d+ failed\n*\Z").search(output)
+    if end is None:
+        return {}
+    found = list(row.finditer(output))
+    stops = [match.start() for match in found[1:]] + [end.start()]
+    return {
+        match[1]: Verdict(match[2] == "passed", output[match.end() : stop].strip())
+        for match, stop in zip(found, stops)
+    }
 
 
 def attack_without(suites: dict[str, Path], defence: Defence, row: Row) -> None:
@@ -425,7 +431,7 @@ def attack_without(suites: dict[str, Path], defence: Defence, row: Row) -> None:
         row.not_tried = True
         return
     without = [defence.name, *defence.also[row.attack]]
-    verdict = run(suites, row.attack, without, defence.hang)
+    verdict = run(suites, [row.attack], without, defence.hang)[row.attack]
     row.without_it = verdict
     then = defence.then[row.attack]
     if verdict.passed:
@@ -441,9 +447,24 @@ def make_rows(suites: dict[str, Path], plan: Plan) -> list[Row]:
     """Runs everything."""
     owners = {attack: defence for defence in plan.defences for attack in defence.attacks}
     attacks = [*owners, *plan.exceptions]
-    say(f"running {len(attacks)} attacks with and without their defence, {AT_ONCE} at once")
+    say(f"running {len(attacks)} attacks with all defences")
+    with_all = run(suites, attacks, [], None)
+    rows = []
+    for attack, verdict in with_all.items():
+        row = Row(attack, owners[attack].name if attack in owners else "-", verdict)
+        if not verdict.passed:
+            row.trouble.append(f"with all defences: {verdict.text}")
+        rows.append(row)
+    say(f"running {len(owners)} attacks without their defence, {AT_ONCE} at once")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda attack: make_row(suites, attack, owners.get(attack)), attacks))
+        tasks = [
+            pool.submit(attack_without, suites, owners[row.attack], row)
+            for row in rows
+            if row.attack in owners
+        ]
+    for task in tasks:
+        task.result()
+    return rows
 
 
 def say(text: str) -> None:
