@@ -33,9 +33,13 @@ fn perform(Request { job, looks, stats }: Request) -> ExitCode {
     let ended = host::run(&job, &mut |event| reporter.event(&event));
     let code = match &ended {
         Ok(account) => {
-            reporter.done(account);
             let accepted = job.max_errors().accepts(account.set_aside(), account.read());
-            if accepted { 0 } else { reporter.too_many_failures(&job, account) }
+            let code = if accepted { 0 } else { 4 };
+            reporter.done(account, code);
+            if !accepted {
+                reporter.too_many_failures(&job, account, code);
+            }
+            code
         }
         Err(failed) => reporter.failed(&job, failed),
     };

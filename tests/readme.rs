@@ -12,6 +12,7 @@ const README: &str = include_str!("../README.md");
 const COOKBOOK: &str = include_str!("../docs/cookbook.md");
 const COMING_FROM: &str = include_str!("../docs/coming-from.md");
 const HOW_IT_WORKS: &str = include_str!("../docs/how-it-works.md");
+const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -125,6 +126,13 @@ fn what_others_would_type_gives_the_same() {
 #[test]
 fn what_is_explained_is_so() {
     assert!(run_sections(HOW_IT_WORKS) >= 2);
+}
+
+#[test]
+fn what_is_shown_of_the_command_line_is_so() {
+    let examples = examples(COMMAND_LINE);
+    assert!(examples.iter().filter(|example| example.output.is_some()).count() >= 2);
+    run(&examples);
 }
 
 #[test]

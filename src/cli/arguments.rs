@@ -5,88 +5,119 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, ValueHint};
 use host::{Layer, MaxErrors, Measure, Only, Open, Pointer, Stop};
 
-/// Runs an untrusted WebAssembly plugin over every record of files or of standard
-/// input, on all cores. What the plugin keeps comes out as it went in, or what it makes
-/// of a record in its place, in the order of the input.
+/// Runs an untrusted WebAssembly plugin over every record of files or of a stream
+///
+/// It does so on all cores. What the plugin keeps comes out as it went in, or what it makes of a
+/// record in its place, in the order of the input.
 #[derive(Debug, Parser)]
-#[command(name = "host", version, after_help = EXAMPLES)]
+#[command(name = "host", version)]
 pub(super) struct Arguments {
-    /// The plugin: a WebAssembly module or component (.wasm), or its text (.wat). Given
-    /// several times, each gets what the one before lets through or makes
+    /// The plugin: WebAssembly (.wasm), or its text (.wat)
+    ///
+    /// It is a module or a component, and what it exports says what it does (`host inspect`).
+    /// Given several times, each gets what the one before lets through or makes.
     #[arg(long, value_name = "FILE", required = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
     pub plugin: Vec<PathBuf>,
 
-    /// Something that the plugin may ask for by name. Every plugin can, or with a number
-    /// only that one: 2:NAME=VALUE is for the second
+    /// Something that the plugin may ask for by name
+    ///
+    /// Every plugin can, or with a number only that one: 2:NAME=VALUE is for the second.
     #[arg(long, value_name = "[N:]NAME=VALUE", help_heading = "What")]
     pub param: Vec<Param>,
 
     /// A JSON object with parameters; --param overrides it
     #[arg(long, value_name = "FILE", help_heading = "What")]
+    #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub params: Option<PathBuf>,
 
     /// A word on the command line of the command that the last plugin is; may be given
     /// several times (--arg -r --arg .type). A command finds its parameters in its environment
     #[arg(long, value_name = "WORD", allow_hyphen_values = true, help_heading = "What")]
+    #[arg(hide_short_help = true)]
     pub arg: Vec<String>,
 
-    /// A file that the plugins may read by this name, and nothing else
+    /// A file that plugins may read by this name
+    ///
+    /// They can read nothing else.
     #[arg(long, value_name = "NAME=FILE", help_heading = "What")]
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub data: Vec<SideFile>,
 
     /// What the wall clock shows when a record begins, for plugins that ask for the time: UTC
     /// (2024-01-31T12:00:00Z) or seconds since 1970. It goes on only where it is read or slept
     /// away [default: 2000-01-01T00:00:00Z]
     #[arg(long, value_name = "TIME", conflicts_with = "real_clock", help_heading = "What")]
+    #[arg(hide_short_help = true)]
     pub clock_start: Option<ClockStart>,
 
     /// What randomness is drawn from besides the record's position, for plugins that ask for
     /// some: the same number gives the same in every run [default: 0]
     #[arg(long, value_name = "N", conflicts_with = "real_random", help_heading = "What")]
+    #[arg(hide_short_help = true)]
     pub seed: Option<u64>,
 
     /// Plugins see this machine's time. Sleep takes none of it all the same: the clocks go on
     /// at once
-    #[arg(long, help_heading = "What")]
+    #[arg(long, help_heading = "What", hide_short_help = true)]
     pub real_clock: bool,
 
     /// Plugins see other randomness in every run, which cannot be gone on with (--resume)
-    #[arg(long, help_heading = "What")]
+    #[arg(long, help_heading = "What", hide_short_help = true)]
     pub real_random: bool,
 
-    /// For how long an instance of a plugin lives. As long as its worker is fastest; one
-    /// whose memory has grown past a quarter of --memory (or twice what it had after its
-    /// first record) is replaced all the same
+    /// For how long an instance of a plugin lives
+    ///
+    /// As long as its worker is fastest; one whose memory has grown past a quarter of --memory
+    /// (or twice what it had after its first record) is replaced all the same.
     #[arg(long, value_enum, value_name = "WHAT", default_value = "worker", help_heading = "What")]
+    #[arg(hide_short_help = true)]
     pub isolate: IsolationChoice,
 
-    /// Files to read, in this order; `-` is standard input, which is read if none is
-    /// named. A directory means all files below it that are not hidden, in the order of
-    /// their names; a name that no file has may be a glob (`**/*.json`, quoted)
+    /// Files to read, in this order; `-` is standard input
+    ///
+    /// Standard input is read if none is named.
+    /// A directory means all files below it that are not hidden, in the order of their names; a
+    /// name that no file has may be a glob (`**/*.json`, quoted).
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
-    /// Write to FILE, which appears when the job is whole [default: standard output]
-    #[arg(short, long, value_name = "FILE")]
+    /// Write to FILE [default: standard output]
+    ///
+    /// FILE appears when the job is whole.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 
-    /// Write a file of its own for each input to DIR, which is made if need be: named as the
-    /// input is below the directory or glob that led to it, or as its file
+    /// Write a file of its own for each input to DIR
+    ///
+    /// DIR is made if need be. A file is named as the input is below the directory or glob that
+    /// led to it, or as its file.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "unordered"])]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub output_dir: Option<PathBuf>,
 
-    /// How the input is laid out [default: ndjson for names in .ndjson and .jsonl, lines for
-    /// .txt, csv for .csv, tsv for .tsv, otherwise json: an array if it starts with `[`, or
-    /// values one after another]
+    /// Take flags and inputs that are not typed from FILE
+    ///
+    /// It is written in TOML.
+    /// Keys are the long names of flags, `inputs` names inputs (workers = 2, plugin =
+    /// ["a.wasm"], param = { type = "PushEvent" }). Relative paths in it start where FILE is.
+    /// What is typed goes before an environment variable, and that before FILE.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub job: Option<PathBuf>,
+
+    /// How the input is laid out [default: by its name]
+    ///
+    /// By its name means ndjson for .ndjson and .jsonl, lines for .txt, csv for .csv, tsv for
+    /// .tsv, and otherwise json: an array if it starts with `[`, or values one after another.
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     pub from: Option<FromFormat>,
 
     /// The records are the elements of the array at this place inside each JSON text:
     /// /items, /data/0/rows. Of members with one name the first counts
-    #[arg(long, value_name = "POINTER", help_heading = "Formats")]
+    #[arg(long, value_name = "POINTER", help_heading = "Formats", hide_short_help = true)]
     pub records: Option<Pointer>,
 
     /// How the output is laid out [default: as the first input]
@@ -94,76 +125,79 @@ pub(super) struct Arguments {
     pub to: Option<ToFormat>,
 
     /// The columns of CSV or TSV output, in this order [default: those of the first input]
-    #[arg(long, value_name = "NAME,...", help_heading = "Formats")]
+    #[arg(long, value_name = "NAME,...", help_heading = "Formats", hide_short_help = true)]
     pub columns: Option<String>,
 
     /// CSV and TSV have no row that names their columns: the first row is a record too,
     /// plugins see arrays, and the output begins with no such row
-    #[arg(long, help_heading = "Formats")]
+    #[arg(long, help_heading = "Formats", hide_short_help = true)]
     pub no_header: bool,
 
     /// Write the state of a reduce instead of the records that it makes of it at the end:
     /// `host merge` makes one result of several
-    #[arg(long, help_heading = "What")]
+    #[arg(long, help_heading = "What", hide_short_help = true)]
     pub partial_state: bool,
 
     /// Write each range as soon as it is finished instead of in the input's order
-    #[arg(long, help_heading = "Formats")]
+    #[arg(long, help_heading = "Formats", hide_short_help = true)]
     pub unordered: bool,
 
-    /// Worker processes [default: one for each core that may be used]
+    /// Worker processes [default: one for each usable core]
     #[arg(long, value_name = "N", help_heading = "Workers")]
     pub workers: Option<usize>,
 
     /// Bytes of input that a worker gets at once [default: 1MiB, less if the input is
     /// small]
-    #[arg(long, value_name = "SIZE", help_heading = "Workers")]
+    #[arg(long, value_name = "SIZE", help_heading = "Workers", hide_short_help = true)]
     pub range_size: Option<ByteSize>,
 
     /// Bytes of finished output that may wait for an earlier range [default: 4MiB for
     /// each worker]
-    #[arg(long, value_name = "SIZE", help_heading = "Workers")]
+    #[arg(long, value_name = "SIZE", help_heading = "Workers", hide_short_help = true)]
     pub window: Option<ByteSize>,
 
-    /// What to do when a record fails: end the job there, leave the record out, or write it
-    /// aside [default: fail, with --dead-letters dead-letter]
+    /// What to do when a record fails [default: fail, with --dead-letters dead-letter]
     #[arg(long, value_enum, value_name = "WHAT", help_heading = "Failures")]
     pub on_error: Option<OnErrorChoice>,
 
-    /// Write each record that fails to FILE, as one line of JSON: file, record number, byte
-    /// offset and length, what happened, and the record. Nobody else can read FILE.
-    /// `host retry` runs them again
+    /// Write records that fail to FILE, for `host retry`
+    ///
+    /// Each is one line of JSON: file, record number, byte offset and length, what happened, and
+    /// the record. Nobody else can read FILE.
     #[arg(long, value_name = "FILE", help_heading = "Failures")]
+    #[arg(value_hint = ValueHint::FilePath)]
     pub dead_letters: Option<PathBuf>,
 
     /// Try a record that fails again so many times, alone in fresh instances of the plugins,
     /// before it counts as failed. One that trapped, took too long or killed its worker is
     /// tried again once in any case
     #[arg(long, value_name = "N", default_value = "0", help_heading = "Failures")]
+    #[arg(hide_short_help = true)]
     pub retries: u32,
 
-    /// Go on where an earlier run with the same -o stopped; from the beginning if there was
-    /// none, so that one command line serves both
+    /// Go on where an earlier run with the same -o stopped
+    ///
+    /// If there was none the run starts from the beginning, so that one command line serves both.
     #[arg(long, help_heading = "Failures")]
     pub resume: bool,
 
     /// Go on although the plugins, or what they are told, are not what they were: what is in
     /// the output stays
-    #[arg(long, requires = "resume", help_heading = "Failures")]
+    #[arg(long, requires = "resume", help_heading = "Failures", hide_short_help = true)]
     pub accept_plugin: bool,
 
     /// Go on although inputs have grown
-    #[arg(long, requires = "resume", help_heading = "Failures")]
+    #[arg(long, requires = "resume", help_heading = "Failures", hide_short_help = true)]
     pub allow_append: bool,
 
-    /// How to make sure that inputs are what they were: by size, inode, time and a few of
-    /// their bytes, or by a hash of all that is done, which is kept from the first run on
+    /// How to make sure that inputs are what they were, where a run goes on
     #[arg(
         long,
         value_enum,
         value_name = "HOW",
         default_value = "quick",
-        help_heading = "Failures"
+        help_heading = "Failures",
+        hide_short_help = true
     )]
     pub resume_verify: VerifyChoice,
 
@@ -173,26 +207,31 @@ pub(super) struct Arguments {
         value_enum,
         value_name = "WHEN",
         default_value = "checkpoint",
-        help_heading = "Failures"
+        help_heading = "Failures",
+        hide_short_help = true
     )]
     pub fsync: FsyncChoice,
 
-    /// How many failed records are acceptable, as a number or a share (1%); more make
-    /// the exit code 4
+    /// How many failed records are accepted
+    ///
+    /// That is a number or a share (1%) of all. More make the exit code 4.
     #[arg(long, value_name = "N|N%", default_value = "0", help_heading = "Failures")]
     pub max_errors: MaxErrorsChoice,
 
-    /// Memory that one plugin instance may use, tables included [default: 256MiB]
+    /// Memory of one plugin instance [default: 256MiB]
+    ///
+    /// Its tables are included.
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub memory: Option<ByteSize>,
 
-    /// What all processes of the run may have together. There are fewer workers where it is
-    /// small, and --memory, --max-record, --max-output, --max-state, --window and --range-size
-    /// follow from it where they are not given [default: any]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    /// What all processes of the run may have together [default: any]
+    ///
+    /// There are fewer workers where it is small, and --memory, --max-record, --max-output,
+    /// --max-state, --window and --range-size follow from it where they are not given.
+    #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     pub memory_budget: Option<ByteSize>,
 
-    /// CPU time that the plugin may take for one record
+    /// CPU time for one record
     #[arg(
         long,
         value_name = "DURATION",
@@ -203,37 +242,42 @@ pub(super) struct Arguments {
     pub timeout: Duration,
 
     /// What plugins may make of one record [default: 64MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     pub max_output: Option<ByteSize>,
 
     /// What a reduce may fold records into [default: 64MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     pub max_state: Option<ByteSize>,
 
     /// All files of --data together
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Limits")]
+    #[arg(hide_short_help = true)]
     pub max_data: ByteSize,
 
     /// Length of the longest record [default: 64MiB]
-    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
     pub max_record: Option<ByteSize>,
 
     /// What the calls of a plugin may take of the stack
     #[arg(long, value_name = "SIZE", default_value = "512KiB", help_heading = "Limits")]
+    #[arg(hide_short_help = true)]
     pub stack: ByteSize,
 
     /// Core modules that one plugin instance may consist of, and as many memories and tables
     #[arg(long, value_name = "N", default_value = "1000", help_heading = "Limits")]
+    #[arg(hide_short_help = true)]
     pub max_instances: u64,
 
-    /// Meter plugins: what one may execute for one record, in units of about one instruction.
-    /// Costs about a quarter of the speed, and ends alike on every machine [default: not
-    /// metered]
-    #[arg(long, value_name = "N", help_heading = "Limits")]
+    /// Meter plugins: what one may execute for one record [default: not metered]
+    ///
+    /// The unit is about one instruction. It costs about a quarter of the speed, and ends alike
+    /// on every machine.
+    #[arg(long, value_name = "N", help_heading = "Limits", hide_short_help = true)]
     pub fuel: Option<u64>,
 
     /// What plugins may log in all; what one record may log is 16 KiB
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
+    #[arg(hide_short_help = true)]
     pub max_log: ByteSize,
 
     /// Time that the whole job may take. What is done by then is written [default: any]
@@ -241,7 +285,8 @@ pub(super) struct Arguments {
         long,
         value_name = "DURATION",
         value_parser = humantime::parse_duration,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        hide_short_help = true
     )]
     pub job_timeout: Option<Duration>,
 
@@ -251,45 +296,55 @@ pub(super) struct Arguments {
         value_name = "DURATION",
         default_value = "10m",
         value_parser = humantime::parse_duration,
-        help_heading = "Limits"
+        help_heading = "Limits",
+        hide_short_help = true
     )]
     pub compile_timeout: Duration,
 
     /// Memory that compiling a plugin may take
     #[arg(long, value_name = "SIZE", default_value = "4GiB", help_heading = "Limits")]
+    #[arg(hide_short_help = true)]
     pub compile_memory: ByteSize,
 
-    /// How much of the sandbox around workers there must be: what every machine allows
-    /// and all else that this one does, everything, or nothing
+    /// How much of the sandbox around workers there must be
     #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", help_heading = "Sandbox")]
+    #[arg(hide_short_help = true)]
     pub sandbox: SandboxChoice,
 
     /// Layers that there must be besides rlimits, no-new-privs and seccomp: namespaces,
     /// landlock
     #[arg(long, value_name = "LAYER,...", value_delimiter = ',', help_heading = "Sandbox")]
+    #[arg(hide_short_help = true)]
     pub sandbox_require: Vec<Layer>,
 
     /// Where compiled plugins are kept for the next run: a directory that nobody else can
     /// write to, or `off` [default: $XDG_CACHE_HOME/host or ~/.cache/host, if it can be had]
     #[arg(long, value_name = "DIR|off", help_heading = "Sandbox")]
+    #[arg(value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub cache: Option<PathBuf>,
 
-    /// Process only the first N records of all inputs together
+    /// Process only the first N records of all inputs
     #[arg(long, value_name = "N", conflicts_with = "only", help_heading = "Looking")]
     pub limit: Option<u64>,
 
-    /// Process only a sample of the records: a share of them (0.01 or 1%), the same in each run;
-    /// with --limit of those that it leaves. --seed N draws another
+    /// Process a sample: a share of the records
+    ///
+    /// The share is 0.01 or 1%. The sample is the same in each run, and --seed N draws another; with
+    /// --limit it is a sample of the first records.
     #[arg(long, value_name = "RATE", conflicts_with = "only", help_heading = "Looking")]
     pub sample: Option<Rate>,
 
-    /// Process only one record, by its number from 1 or a byte in it (@OFFSET), as messages
-    /// name it, and show what the plugin says about it
+    /// Process one record, by its number or a byte in it
+    ///
+    /// Numbers count from 1, as messages name records; @OFFSET is a byte. What the plugin says
+    /// about the record is shown.
     #[arg(long, value_name = "RECORD|@OFFSET", help_heading = "Looking")]
     pub only: Option<Only>,
 
-    /// Run again whenever a plugin's file changes, and show how what comes out differs from
-    /// before: best with --sample or --limit. The first time all of it is shown
+    /// Run again whenever a plugin changes
+    ///
+    /// The first time all that comes out is shown, and after that how it differs from before: best
+    /// with --sample or --limit.
     #[arg(
         long,
         help_heading = "Looking",
@@ -297,27 +352,40 @@ pub(super) struct Arguments {
     )]
     pub watch: bool,
 
-    /// Tell what would be done, and do nothing: inputs are looked at, plugins compiled, the
-    /// output checked
+    /// Tell what would be done, and do nothing
+    ///
+    /// Inputs are looked at, plugins compiled, the output checked. What is not typed is told
+    /// with where it is from: a job file or an environment variable.
     #[arg(long, help_heading = "Looking")]
     pub dry_run: bool,
 
     /// Where lines that the plugin logs go: none, stderr or a file [default: none, with
     /// --only stderr]
     #[arg(long, value_name = "none|stderr|FILE", help_heading = "Looking")]
+    #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub plugin_log: Option<PathBuf>,
 
-    /// Show the plugin's own words about records, which may hold private data
+    /// Show plugins' own words, which may be private
+    ///
+    /// What a plugin says about a record, and where it was when it trapped, may hold private data.
     #[arg(long, help_heading = "Looking")]
     pub show_records: bool,
 
-    /// Tell each worker's coming and going and each record that is left out
+    /// Tell of workers and of each record left out
+    ///
+    /// With --version: tell what the program was built of.
     #[arg(long, conflicts_with = "quiet", help_heading = "Looking")]
     pub verbose: bool,
 
     /// Write the account to FILE as JSON, whichever way the run ends
     #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub stats: Option<PathBuf>,
+
+    /// How errors, warnings and all else on standard error are written [default: text]
+    #[arg(long, value_enum, value_name = "HOW", help_heading = "Looking")]
+    #[arg(hide_short_help = true)]
+    pub errors: Option<ErrorsChoice>,
 
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]
@@ -335,27 +403,6 @@ pub(super) struct Arguments {
     #[arg(skip)]
     pub measure: Measure,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  host --plugin filter.wasm data.json                 to standard output
-  host --plugin filter.wasm -o kept.ndjson a.ndjson b.ndjson
-  host --plugin filter.wasm -o kept.ndjson.zst big.ndjson.gz
-  host --plugin filter.wasm --plugin map.wasm --param 2:fields=id,name data.json
-  host --plugin filter.wasm --on-error skip --max-errors 1% data.json
-  host --plugin filter.wasm --dead-letters dead.ndjson --max-errors 1% data.json
-
-`host retry` runs records again that --dead-letters has written aside.
-`host merge` makes one result of states that runs with --partial-state have written.
-`host new` begins a plugin of your own: a small project in a language of your choice.
-`host inspect` shows what plugins export and may import.
-`host bench` measures how fast a plugin is, and where its time goes.
-`host check` tells what a plugin is, and whether it can be run.
-`host test` runs a plugin over the cases beside it and shows where it is not as expected.
-`host doctor` tells what the sandbox can be on this machine.
-
-Exit codes: 0 done; 1 a record or the job failed; 2 nothing was started; 3 a
-demanded layer of the sandbox is missing; 4 done, but more records failed than --max-errors accepts; 130 interrupted.";
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
 pub(super) enum FromFormat {
@@ -385,7 +432,7 @@ pub(super) enum ToFormat {
     Tsv,
 }
 
-#[derive(Copy, Clone, Debug, ValueEnum)]
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
 pub(super) enum OnErrorChoice {
     /// End the job at the record; what stands before it is written
     Fail,
@@ -429,8 +476,17 @@ pub(super) enum SandboxChoice {
     Auto,
     /// Every layer; exit code 3 where one is missing
     Strict,
-    /// None: WebAssembly is then the only wall
+    /// None: WebAssembly is then the only wall. Only a flag or a job file can say so
     Off,
+}
+
+/// How what is said on standard error is written.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum ErrorsChoice {
+    /// Lines for people
+    Text,
+    /// A JSON object on each line
+    Json,
 }
 
 /// A parameter as typed: for all plugins, or for one by its number from 1.

@@ -1,10 +1,10 @@
 //! `host doctor`: what the sandbox can be on this machine, layer by layer, and where
 //! compiled plugins are kept.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
-use std::path::PathBuf;
+use clap::{Command, CommandFactory as _, Parser};
 
 use bytesize::ByteSize;
 use host::{CacheUse, Finding, default_cache, default_workers, look_into_cache, printable};
@@ -12,14 +12,26 @@ use serde_json::json;
 
 use super::report;
 
-/// Tells layer by layer what the sandbox can be on this machine, what a run would use,
-/// why a layer cannot be had, and what to change; and where compiled plugins are kept
+/// Tells what the sandbox can be on this machine
+///
+/// Told is layer by layer what there is, what a run would use, why a layer cannot be had, and what
+/// to change; and where compiled plugins are kept.
 #[derive(Debug, Parser)]
-#[command(name = "host doctor")]
+#[command(
+    name = "doctor",
+    bin_name = "host doctor",
+    after_help = "\
+Exit codes: 0 a run can have what it always demands; 2 nothing was looked at; 3 it cannot."
+)]
 struct Arguments {
     /// Tell it as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
 }
 
 /// Tries everything and tells. The exit code is 3 if `host` would refuse to run here.

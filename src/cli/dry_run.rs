@@ -8,10 +8,11 @@ use bytesize::ByteSize;
 use host::{ExplainedInput, ExplainedPlugin, Explanation, Job, OnError, Output, printable};
 
 use super::report;
+use super::settings::Setting;
 
-/// Tells what the job would do. The exit code is that of a job that ends before it
+/// Tells what the job would do, and which settings that were not typed are part of it. The exit code is that of a job that ends before it
 /// starts, or 0.
-pub fn run(job: &Job) -> ExitCode {
+pub fn run(job: &Job, settings: &[Setting]) -> ExitCode {
     let explanation = match host::explain(job) {
         Ok(explanation) => explanation,
         Err(error) => return report::refuse(&error),
@@ -19,6 +20,10 @@ pub fn run(job: &Job) -> ExitCode {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write_text(&mut text, job, &explanation);
+    if !settings.is_empty() {
+        text += "not typed:\n";
+    }
+    text.extend(settings.iter().map(|setting| format!("  {setting}\n")));
     super::show(&text);
     ExitCode::SUCCESS
 }

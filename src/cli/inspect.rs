@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory as _, Parser, ValueHint};
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
@@ -18,10 +18,12 @@ const WORLDS: [&str; 5] = ["filter", "map", "flat-map", "batch", "reduce"];
 /// What it may import.
 const INTERFACES: [&str; 3] = ["log", "params", "data"];
 
-/// Shows the contract between `host` and plugins: what they export and may import
+/// Shows what plugins export and may import
+///
+/// That is the contract between `host` and plugins, which is written in WIT.
 #[derive(Debug, Parser)]
 #[command(
-    name = "host inspect",
+    name = "inspect",
     bin_name = "host inspect",
     after_help = "\
 Examples:
@@ -35,8 +37,13 @@ struct Arguments {
     name: Option<String>,
 
     /// Write the files of the contract into this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "name")]
+    #[arg(long, value_name = "DIR", conflicts_with = "name", value_hint = ValueHint::DirPath)]
     write: Option<PathBuf>,
+}
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
 }
 
 /// Shows what is asked for.

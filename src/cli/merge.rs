@@ -5,15 +5,16 @@ use super::subcommand::Subcommand;
 
 /// The subcommand.
 pub const MERGE: Subcommand = Subcommand {
-    name: "host merge",
-    about: "\
-Merges states of a reduce in the order given, and writes the records that the plugin makes \
-of the last one; with --partial-state, that state instead",
+    name: "merge",
+    about: "Merges states that runs with --partial-state have written",
+    long_about: "\
+Merges states that runs with --partial-state have written, in the order given, and writes the \
+records that the plugin makes of the last one; with --partial-state, that state instead",
     examples: "\
 Examples:
-  host --plugin count-by.wasm --param by=type --partial-state -o monday.state monday.ndjson
-  host --plugin count-by.wasm --param by=type --partial-state -o tuesday.state tuesday.ndjson
-  host merge --plugin count-by.wasm --param by=type monday.state tuesday.state
+  host --plugin count.wasm --param by=type --partial-state -o a.state a.ndjson
+  host --plugin count.wasm --param by=type --partial-state -o b.state b.ndjson
+  host merge --plugin count.wasm --param by=type a.state b.state
 
 The plugin and its parameters have to be those that made the states.",
     shared: &[
@@ -27,6 +28,7 @@ The plugin and its parameters have to be those that made the states.",
         "real_random",
         "inputs",
         "output",
+        "job",
         "to",
         "columns",
         "no_header",
@@ -53,6 +55,7 @@ The plugin and its parameters have to be those that made the states.",
         "show_records",
         "verbose",
         "stats",
+        "errors",
         "quiet",
     ],
     inputs: ("STATE", "Files with states, in this order"),

@@ -7,16 +7,27 @@ mod bench;
 #[cfg(not(fuzzing))]
 mod check;
 #[cfg(not(fuzzing))]
+mod commands;
+#[cfg(not(fuzzing))]
+mod completions;
+#[cfg(not(fuzzing))]
 mod difference;
 pub mod doctor;
 mod dry_run;
 #[cfg(not(fuzzing))]
 mod inspect;
+mod job_file;
+#[cfg(not(fuzzing))]
+mod manual;
 mod merge;
+mod message;
 #[cfg(not(fuzzing))]
 mod new;
 pub mod report;
+#[cfg(not(fuzzing))]
+mod rerun;
 mod retry;
+mod settings;
 pub mod stats;
 mod subcommand;
 #[cfg(not(fuzzing))]
@@ -24,7 +35,7 @@ mod test;
 #[cfg(not(fuzzing))]
 mod trial;
 #[cfg(not(fuzzing))]
-mod watch;
+mod version;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -32,16 +43,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{ArgMatches, Command, Parser, ValueEnum as _};
 use host::{
     Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
     Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
 };
 
 use arguments::{
-    Arguments, ClockStart, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, Rate,
-    SandboxChoice, SideFile, ToFormat, VerifyChoice,
+    Arguments, ClockStart, ErrorsChoice, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice,
+    Rate, SandboxChoice, SideFile, ToFormat, VerifyChoice,
 };
+use message::Form;
+use settings::{Means, Setting, Wrong};
 
 /// A validated request.
 pub struct Request {
@@ -82,27 +95,78 @@ pub enum PluginLog {
 /// said why it ends.
 #[cfg(not(fuzzing))]
 pub fn request() -> Result<Request, ExitCode> {
-    // Subcommands are only the first argument, so that no plugin's input is taken for one.
-    match std::env::args_os().nth(1) {
-        Some(first) if first == "bench" => Err(bench::run()),
-        Some(first) if first == "check" => Err(check::run()),
-        Some(first) if first == "doctor" => Err(doctor::run()),
-        Some(first) if first == "test" => Err(test::run()),
-        Some(first) if first == "inspect" => Err(inspect::run()),
-        Some(first) if first == "new" => Err(new::run()),
-        Some(first) if first == "merge" => merge::MERGE.request(std::env::args_os().skip(1)),
-        Some(first) if first == "retry" => retry::RETRY.request(std::env::args_os().skip(1)),
-        _ => {
-            let arguments = parse::<Arguments>(std::env::args_os())?;
-            if arguments.watch {
-                return Err(watch::run(arguments));
-            }
-            let dry_run = arguments.dry_run;
-            match settle(arguments, InputsAre::Records) {
-                Ok(request) if dry_run => Err(dry_run::run(&request.job)),
-                settled => settled.map_err(|error| report::refuse(&error)),
-            }
+    let words: Vec<OsString> = std::env::args_os().collect();
+    message::write_as(first_form(&words));
+    if let Some(first) = words.get(1) {
+        if let Some(known) = commands::named(first) {
+            return (known.request)();
         }
+        commands::refuse_mistyped(first).map_err(|error| report::refuse(&error))?;
+    }
+    let (arguments, settings) = read(&words)?;
+    if arguments.watch {
+        return Err(rerun::run(arguments, &words));
+    }
+    let dry_run = arguments.dry_run;
+    match settle(arguments, InputsAre::Records) {
+        Ok(request) if dry_run => Err(dry_run::run(&request.job, &settings)),
+        settled => settled.map_err(|error| report::refuse(&settings::explain(error, &settings))),
+    }
+}
+
+/// What the words of an ordinary run say, and what is added to them.
+#[cfg(not(fuzzing))]
+fn read(words: &[OsString]) -> Result<(Arguments, Vec<Setting>), ExitCode> {
+    let gathered = gather(&commands::run(), &|_| Ok(()), words);
+    let (matches, settings) = gathered.map_err(|wrong| match wrong {
+        Wrong::Typed(error) if version::is_asked_for_at_length(&error, words) => version::tell(),
+        wrong => refused(wrong),
+    })?;
+    let arguments = clap::FromArgMatches::from_arg_matches(&matches).map_err(said)?;
+    Ok((arguments, settings))
+}
+
+/// What the words mean, with what is added to them; from then on what is said is written as they
+/// have it.
+fn gather(
+    command: &Command,
+    means: Means<'_>,
+    words: &[OsString],
+) -> Result<(ArgMatches, Vec<Setting>), Wrong> {
+    let variables = |name: &str| std::env::var_os(name);
+    let gathered = settings::gather(command, means, words, &variables)?;
+    if let Some(choice) = gathered.0.get_one::<ErrorsChoice>("errors") {
+        message::write_as(form(*choice));
+    }
+    Ok(gathered)
+}
+
+fn form(choice: ErrorsChoice) -> Form {
+    match choice {
+        ErrorsChoice::Text => Form::Text,
+        ErrorsChoice::Json => Form::Json,
+    }
+}
+
+/// How what is said is written until all is known: even what is wrong with a command line is
+/// told as the command line has it.
+fn first_form(words: &[OsString]) -> Form {
+    let typed = words.iter().take_while(|word| *word != "--");
+    let value = typed.clone().zip(typed.clone().skip(1)).filter(|(flag, _)| *flag == "--errors");
+    let values = value.map(|(_, value)| value.to_str());
+    let joined = typed.map(|word| word.to_str().and_then(|word| word.strip_prefix("--errors=")));
+    let typed = joined.flatten().chain(values.flatten()).last().map(str::to_owned);
+    let said = typed.or_else(|| std::env::var("HOST_ERRORS").ok());
+    let choice = said.and_then(|said| ErrorsChoice::from_str(&said, false).ok());
+    form(choice.unwrap_or(ErrorsChoice::Text))
+}
+
+/// Says what is wrong with a command line and what is added to it, or the help that was asked
+/// for.
+fn refused(wrong: Wrong) -> ExitCode {
+    match wrong {
+        Wrong::Typed(error) => said(error),
+        Wrong::Settings(error) => report::refuse(&error),
     }
 }
 
@@ -129,9 +193,12 @@ fn parse<T: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<T, Exit
 
 /// Says what is wrong with the arguments, or the help that was asked for.
 fn said(error: clap::Error) -> ExitCode {
-    // Help that nobody can read is no reason to fail differently.
+    if error.use_stderr() {
+        return report::misunderstood(&error);
+    }
+    // Help that nobody can read is no reason to fail.
     let _ = error.print();
-    ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+    ExitCode::SUCCESS
 }
 
 /// The plugins, each with its parameters.
@@ -381,7 +448,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
 }
 
 /// Takes bytes for words of a command line, with zeros between them: they are a request, or
-/// refused.
+/// refused. And for a job file: what is understood of it are words that a parser knows.
 #[cfg(fuzzing)]
 pub fn fuzz(data: &[u8]) {
     use std::os::unix::ffi::OsStringExt as _;
@@ -397,15 +464,18 @@ pub fn fuzz(data: &[u8]) {
     }
     let _ = merge::MERGE.parse(words.iter().cloned());
     let _ = retry::RETRY.parse(words.into_iter());
-}
+    if let Ok(text) = std::str::from_utf8(data) {
+        use clap::error::ErrorKind::{ArgumentConflict, MissingRequiredArgument};
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_arguments_are_consistent() {
-        use clap::CommandFactory as _;
-        Arguments::command().debug_assert();
+        let command = <Arguments as clap::CommandFactory>::command();
+        let path = Path::new("jobs/host.toml");
+        let settings = job_file::understand(text, path, &command, &|_| Ok(()));
+        let words = settings.into_iter().flatten().flat_map(|setting| setting.words);
+        if let Err(error) =
+            command.try_get_matches_from(std::iter::once("host".into()).chain(words))
+        {
+            // Of what is understood only the whole can be wrong.
+            assert!(matches!(error.kind(), ArgumentConflict | MissingRequiredArgument), "{error}");
+        }
     }
 }

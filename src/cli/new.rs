@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use clap::{Command, CommandFactory as _, Parser, ValueHint};
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
@@ -25,11 +25,13 @@ const COMMAND: &str = "command";
 /// How long a plugin's name may be, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Writes a small project for a plugin into a new directory: a function to change, what
-/// builds it, and a case that it is tested with
+/// Begins a plugin of your own, in a language of your choice
+///
+/// A small project is written into a new directory: a function to change, what builds it, and a case that it is
+/// tested with.
 #[derive(Debug, Parser)]
 #[command(
-    name = "host new",
+    name = "new",
     bin_name = "host new",
     after_help = "\
 Example:
@@ -37,7 +39,7 @@ Example:
 )]
 struct Arguments {
     /// The plugin's name and its directory's: small letters, digits and hyphens
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present = "list", value_hint = ValueHint::Other)]
     name: Option<String>,
 
     /// The language that it is written in
@@ -53,6 +55,11 @@ struct Arguments {
     /// Tell which operations there are in which language, and write nothing
     #[arg(long, exclusive = true)]
     list: bool,
+}
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
 }
 
 /// Writes the project and tells what to do with it.

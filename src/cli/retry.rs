@@ -5,18 +5,19 @@ use super::subcommand::Subcommand;
 
 /// The subcommand.
 pub const RETRY: Subcommand = Subcommand {
-    name: "host retry",
-    about: "\
-Runs the records in dead letters again, and writes a line of JSON for each that does not fail \
-once more: where it stood, and what came of it",
+    name: "retry",
+    about: "Runs records again that --dead-letters has written aside",
+    long_about: "\
+Runs records again that --dead-letters has written aside, and writes a line of JSON for each that \
+does not fail once more: where it stood, and what came of it",
     examples: "\
 Examples:
-  host --plugin map.wasm --dead-letters dead.ndjson --max-errors 1% -o out.ndjson data.ndjson
-  host retry --plugin fixed.wasm -o results.ndjson --dead-letters still.ndjson dead.ndjson
+  host --plugin map.wasm --dead-letters dead.ndjson --max-errors 1% data.ndjson
+  host retry --plugin fixed.wasm --dead-letters still.ndjson dead.ndjson
 
-A line of results is {\"file\":\"data.ndjson\",\"record\":17,\"offset\":1234,\"length\":56,\"result\":[...]};
-`result` is empty where the plugin dropped the record. Letters of records that fail once more
-speak of where they stood at first. Of a reduce the result is that of all records together, and
+A line of results is {\"file\":\"data.ndjson\",\"record\":17,\"offset\":1234,\"length\":56,\"result\":[...]}; \
+`result` is empty where the plugin dropped the record. Letters of records that fail once more \
+speak of where they stood at first. Of a reduce the result is that of all records together, and \
 with --partial-state a state that `host merge` can take.",
     shared: &[
         "plugin",
@@ -31,6 +32,7 @@ with --partial-state a state that `host merge` can take.",
         "isolate",
         "inputs",
         "output",
+        "job",
         "unordered",
         "workers",
         "range_size",
@@ -68,6 +70,7 @@ with --partial-state a state that `host merge` can take.",
         "show_records",
         "verbose",
         "stats",
+        "errors",
         "quiet",
     ],
     inputs: ("DEAD", "Files of dead letters, in this order; `-` is standard input"),

@@ -16,16 +16,17 @@ pub fn write(
     code: u8,
     error: Option<String>,
 ) -> Result<(), String> {
-    let mut text = format!("{:#}", stats(account, code, error));
-    text.push('\n');
+    let mut stats = of(account);
+    stats["host"] = json!(env!("CARGO_PKG_VERSION"));
+    stats["exit_code"] = json!(code);
+    stats["error"] = json!(error);
+    let text = format!("{stats:#}\n");
     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
+/// The account itself.
+pub fn of(account: &Account) -> Value {
     json!({
-        "host": env!("CARGO_PKG_VERSION"),
-        "exit_code": code,
-        "error": error,
         "records": {
             "read": account.read(),
             "used": account.used,

@@ -5,16 +5,18 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
+use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use host::Error;
 
-use super::{Arguments, InputsAre, Request, report, said, settle};
+use super::{Arguments, InputsAre, Request, gather, refused, report, said, settings, settle};
 
 /// A subcommand that runs a job.
 pub struct Subcommand {
     /// Its name, behind that of the program.
     pub name: &'static str,
+    /// What it does, in a few words and in more.
     pub about: &'static str,
+    pub long_about: &'static str,
     pub examples: &'static str,
     /// What an ordinary run and this have in common.
     pub shared: &'static [&'static str],
@@ -26,12 +28,16 @@ pub struct Subcommand {
 }
 
 impl Subcommand {
-    /// Reads the arguments behind `host`.
+    /// Reads the arguments behind `host`, with what a job file and the environment add to them.
     pub fn request(&self, words: impl Iterator<Item = OsString>) -> Result<Request, ExitCode> {
-        let (matches, arguments) = self.parse(words).map_err(said)?;
+        let words: Vec<OsString> = words.collect();
+        let means = |argument: &Arg| self.means(argument);
+        let gathered = gather(&self.parser(), &means, &words).map_err(refused);
+        let (matches, settings) = gathered?;
+        let arguments = Arguments::from_arg_matches(&matches).map_err(said)?;
         self.refuse_others(&matches)
             .and_then(|()| settle(arguments, self.inputs_are))
-            .map_err(|error| report::refuse(&error))
+            .map_err(|error| report::refuse(&settings::explain(error, &settings)))
     }
 
     /// What the words say, of which none may be without a meaning here.
@@ -57,36 +63,60 @@ impl Subcommand {
         &self,
         words: impl Iterator<Item = OsString>,
     ) -> Result<(ArgMatches, Arguments), clap::Error> {
-        let matches = self.command().try_get_matches_from(words)?;
+        let matches = self.parser().try_get_matches_from(words)?;
         let arguments = Arguments::from_arg_matches(&matches)?;
         Ok((matches, arguments))
     }
 
-    fn command(&self) -> Command {
-        let command = Arguments::command()
-            .name(self.name)
-            .bin_name(self.name)
-            .about(self.about)
-            .long_about(self.about)
-            .after_help(self.examples);
+    /// Its parser, which knows all arguments of a run, so that it can be said which of them mean
+    /// nothing here.
+    fn parser(&self) -> Command {
+        self.with(Arguments::command().mut_args(|argument| {
+            let hidden = !self.has(&argument);
+            argument.hide(hidden)
+        }))
+    }
+
+    /// The same with what means something here alone.
+    #[cfg(not(fuzzing))]
+    pub fn command(&self) -> Command {
+        let all = Arguments::command();
+        let shared = all.get_arguments().filter(|argument| self.has(argument)).cloned();
+        self.with(Command::new(self.name).args(shared))
+    }
+
+    fn with(&self, command: Command) -> Command {
         let (value, help) = self.inputs;
         command
-            .mut_args(|argument| {
-                let hidden = !self.shared.contains(&argument.get_id().as_str());
-                argument.hide(hidden)
+            .name(self.name)
+            .bin_name(format!("host {}", self.name))
+            .disable_version_flag(true)
+            .about(self.about)
+            .long_about(self.long_about)
+            .after_help(self.examples)
+            .mut_arg("inputs", |inputs| {
+                inputs.value_name(value).required(true).help(help).long_help(help)
             })
-            .mut_arg("inputs", |inputs| inputs.value_name(value).required(true).help(help))
+    }
+
+    fn has(&self, argument: &Arg) -> bool {
+        self.shared.contains(&argument.get_id().as_str())
+    }
+
+    /// Whether an argument means something here, or that it does not, as what follows its name.
+    fn means(&self, argument: &Arg) -> Result<(), String> {
+        match self.has(argument) {
+            true => Ok(()),
+            false => Err(format!("means nothing where {}", self.does)),
+        }
     }
 
     /// What was given and means nothing here is not passed over.
     fn refuse_others(&self, matches: &ArgMatches) -> Result<(), Error> {
-        let command = Arguments::command();
-        let is_other = |argument: &&clap::Arg| !self.shared.contains(&argument.get_id().as_str());
-        for argument in command.get_arguments().filter(is_other) {
+        for argument in Arguments::command().get_arguments() {
             let source = matches.value_source(argument.get_id().as_str());
             if let (Some(ValueSource::CommandLine), Some(flag)) = (source, argument.get_long()) {
-                let text = format!("--{flag} means nothing where {}", self.does);
-                return Err(Error::Usage(text));
+                self.means(argument).map_err(|why| Error::Usage(format!("--{flag} {why}")))?;
             }
         }
         Ok(())

@@ -7,17 +7,19 @@ use std::io::{self, Seek as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use clap::CommandFactory as _;
 use clap::parser::ValueSource;
 use host::{Error, Job, Measure, printable};
 
 use super::subcommand::Subcommand;
-use super::{InputsAre, settle};
+use super::{Arguments, InputsAre, settings, settle};
 
 /// What flags are understood by: those that say what the plugin does with the records. None of
 /// them writes a file, or says how the sandbox is, because they may be a stranger's.
 const TRIAL: Subcommand = Subcommand {
-    name: "host",
+    name: "trial",
     about: "",
+    long_about: "",
     examples: "",
     shared: &[
         "plugin",
@@ -125,7 +127,7 @@ impl Trial {
     pub fn run(&self, directory: &Path, way: Way) -> io::Result<Ran> {
         let (mut output, mut said) = (tempfile::tempfile()?, tempfile::tempfile()?);
         // The same program, even if there is another under its name by now.
-        let status = Command::new("/proc/self/exe")
+        let status = plain("/proc/self/exe")
             .args(self.words(way))
             .current_dir(directory)
             .stdin(Stdio::null())
@@ -181,6 +183,15 @@ impl Trial {
         words.extend(self.inputs.iter().cloned());
         words
     }
+}
+
+/// A program without the variables that would change what a plugin is tried with.
+fn plain(program: &str) -> Command {
+    let mut command = Command::new(program);
+    settings::variables(&Arguments::command()).for_each(|name| {
+        command.env_remove(name);
+    });
+    command
 }
 
 /// A word as a shell takes it.

@@ -51,11 +51,6 @@ fn help_goes_to_stdout_and_tells_every_default() {
 }
 
 #[test]
-fn the_version_is_told() {
-    bare("--version").exits(0).writes(format!("host {}\n", env!("CARGO_PKG_VERSION")));
-}
-
-#[test]
 fn a_missing_plugin_flag_is_a_usage_error() {
     bare("").exits(2).writes("").says("--plugin <FILE>").says("--help");
 }
@@ -140,12 +135,6 @@ fn verbose_tells_of_a_worker_that_was_replaced() {
     ran.exits(4).writes("1\n2\n");
     let online = ran.stderr.matches("worker 0 is online").count() as u64;
     assert_eq!(online, 1 + ran.account().count("restart"));
-}
-
-#[test]
-fn colours_are_for_terminals() {
-    Scene::new().host("(module)").stdin("1").run().exits(2).never_says("\u{1b}");
-    Scene::new().host(&wat::rejects()).stdin("\"!\"").run().exits(1).never_says("\u{1b}");
 }
 
 /// Runs a plugin that logs at two of four records.

@@ -193,7 +193,12 @@ fn arguments_and_parameters_reach_it() {
     let plugin =
         format!("(module {}\n{}", imports.join("\n"), rest.join("\n").replacen("(module", "", 1));
     let arguments = "--to lines --arg -x --arg .a[0] --arg= --param to=Köln --param n=7";
-    run(&plugin, arguments, "1\n").exits(0).writes("plugin\n-x\n.a[0]\n\nn=7\nto=Köln\n");
+    let told = "plugin\n-x\n.a[0]\n\nn=7\nto=Köln\n";
+    run(&plugin, arguments, "1\n").exits(0).writes(told);
+    // The environment of the program, and what it says to the program, are not for plugins.
+    let scene = Scene::new();
+    let host = scene.host(&plugin).args(arguments).env("HOST_WORKERS", "1");
+    host.stdin("1\n").run().exits(0).says("; 1 worker;").writes(told);
     let refused = run_one(&crate::wat::keeps_all(), "--arg -x", "1\n");
     refused.exits(2).says("plugin.wat is no command").says("--param");
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{Command, CommandFactory as _, Parser, ValueHint};
 use host::{Account, Error, Event, ExplainedPlugin, Job, Measure, grouped, printable};
 
 use super::report::{self, Reporter};
@@ -19,34 +19,37 @@ use super::trial::Trial;
 use super::{Looks, PluginLog};
 use measurements::{Measurements, time};
 
-/// Measures a plugin over data: records and bytes in a second, with one worker and with all; how
-/// long records take, and how much of that is the call; memory; and where the time goes, by
-/// function. Nothing is written but what is told, and the flame graph where one is wanted
+/// Measures how fast a plugin is, and where its time goes
+///
+/// Told are records and bytes in a second, with one worker and with all; how long records take,
+/// and how much of that is the call; memory; and where the time goes, by function. Nothing is
+/// written but what is told, and the flame graph where one is wanted.
 #[derive(Debug, Parser)]
 #[command(
-    name = "host bench",
+    name = "bench",
     bin_name = "host bench",
     after_help = "\
-Little data are run over as often as it takes to see something. What is told of a plugin that
+Little data are run over as often as it takes to see something. What is told of a plugin that \
 takes many records in one call is the call's time divided by its records.
 
 Examples:
   host bench filter.wasm data.ndjson
   host bench map.wasm data.ndjson --flame-graph map.svg -- --param fields=id
 
-Exit codes: 0 it was measured; 1 a record failed, or something else; 2 nothing was done; 3 the
+Exit codes: 0 it was measured; 1 a record failed, or something else; 2 nothing was done; 3 the \
 sandbox cannot be had."
 )]
 struct Arguments {
     /// The plugin's file
+    #[arg(value_hint = ValueHint::FilePath)]
     plugin: PathBuf,
 
     /// Files with records
-    #[arg(required = true)]
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
     data: Vec<PathBuf>,
 
     /// Write where the time goes to this file, as an SVG picture
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     flame_graph: Option<PathBuf>,
 
     /// How often the speed is measured
@@ -69,6 +72,11 @@ const MOST_TIMES: usize = 1000;
 const LOOKS: usize = 3;
 /// So many functions are named.
 const NAMED: usize = 10;
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
+}
 
 /// Measures and tells.
 pub fn run() -> ExitCode {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use clap::Parser;
+use clap::{Command, CommandFactory as _, Parser, ValueHint};
 use host::{Checkup, Description, Error, Job, PluginKind, printable};
 use serde_json::json;
 
@@ -16,26 +16,29 @@ use super::report;
 use super::trial::Trial;
 use repeatable::Outcome;
 
-/// Tells what a plugin is, what it exports and imports, and whether it can be run. It is
-/// compiled in a sandboxed process, as for a run, and nothing of it is executed
+/// Tells what a plugin is, and whether it can be run
+///
+/// Told is what it exports and imports, too. It is compiled in a sandboxed process, as for a run,
+/// and nothing of it is executed unless --repeatable is given.
 #[derive(Debug, Parser)]
 #[command(
-    name = "host check",
+    name = "check",
     bin_name = "host check",
     after_help = "\
-With --repeatable the plugin is run over data: as a whole, the same again, cut into small ranges
-for fresh instances, each record in an instance of its own (where there is little data), and in
+With --repeatable the plugin is run over data: as a whole, the same again, cut into small ranges \
+for fresh instances, each record in an instance of its own (where there is little data), and in \
 no order. What comes out has to be the same, or the first difference is shown.
 
 Examples:
   host check filter.wasm
   host check filter.wasm --repeatable data.ndjson -- --param type=PushEvent
 
-Exit codes: 0 it can be run, and repeated; 1 it cannot; 2 nothing was looked at; 3 the sandbox
+Exit codes: 0 it can be run, and repeated; 1 it cannot; 2 nothing was looked at; 3 the sandbox \
 cannot be had."
 )]
 struct Arguments {
     /// The plugin's file
+    #[arg(value_hint = ValueHint::FilePath)]
     plugin: PathBuf,
 
     /// Tell it as JSON
@@ -43,12 +46,17 @@ struct Arguments {
     json: bool,
 
     /// Run it over these data in different ways, and compare what comes out
-    #[arg(long, value_name = "DATA", num_args = 1..)]
+    #[arg(long, value_name = "DATA", num_args = 1.., value_hint = ValueHint::FilePath)]
     repeatable: Vec<PathBuf>,
 
     /// Flags for these runs, as --param
     #[arg(last = true, value_name = "FLAG", requires = "repeatable")]
     flags: Vec<String>,
+}
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
 }
 
 /// Looks at the plugin and tells.

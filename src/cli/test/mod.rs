@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use clap::Parser;
+use clap::{Command, CommandFactory as _, Parser};
 use host::{Error, printable};
 
 use super::report;
@@ -23,21 +23,21 @@ const PLUGIN: [&str; 2] = ["wasm", "wat"];
 /// Where the cases of a plugin lie.
 const CASES: &str = "cases";
 
-/// Runs a plugin over its cases and shows where it does not do what they say
+/// Runs a plugin over the cases beside it, and shows what differs
 #[derive(Debug, Parser)]
 #[command(
-    name = "host test",
+    name = "test",
     bin_name = "host test",
     after_help = "\
 A case is a directory in `cases/`:
   input.ndjson     the records; by its ending it may be of any format that `host` reads
   expected.ndjson  what should come out
-  args             flags for the run, as --param, with one word on each line; may be missing.
-                   Files that they name lie beside it
-  expected_error   where it should fail: the exit code, and on each line after it a text that
-                   should be among what is said; may be missing
+  args             flags for the run, as --param, with one word on each line;
+                   may be missing. Files that they name lie beside it
+  expected_error   where it should fail: the exit code, and on each line after
+                   it a text that should be among what is said; may be missing
 
-Each case is run whole in one worker, and cut into ranges of 64 bytes for three, as it will
+Each case is run whole in one worker, and cut into ranges of 64 bytes for three, as it will \
 be with much data. Both have to give what is expected.
 
 Examples:
@@ -59,6 +59,11 @@ struct Arguments {
     /// Write what comes out where it is not what is expected, which it is from then on
     #[arg(long)]
     update: bool,
+}
+
+/// Its parser.
+pub fn command() -> Command {
+    Arguments::command()
 }
 
 /// Runs the cases and tells of each.

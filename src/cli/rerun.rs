@@ -1,6 +1,7 @@
 //! `--watch`: runs a job again whenever a plugin's file changes, and shows how what comes of it
 //! differs from before.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use host::{Error, Open, Stop, printable};
 
 use super::arguments::Arguments;
-use super::{InputsAre, difference, parse, report, settle, show};
+use super::{InputsAre, difference, read, report, settle, show};
 use crate::{perform, signals};
 
 /// How often it is looked whether a file has changed. One that stays the same for so long is
@@ -22,8 +23,9 @@ const COMPARED: u64 = 64 << 20;
 /// The exit code of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
 
-/// Runs the job that these arguments describe, again and again, until it is interrupted.
-pub fn run(arguments: Arguments) -> ExitCode {
+/// Runs the job that these arguments describe, again and again, until it is interrupted. `words`
+/// are what was typed.
+pub fn run(arguments: Arguments, words: &[OsString]) -> ExitCode {
     let stop = Stop::new();
     if let Err(error) = signals::stop_on_them(&stop) {
         return report::refuse(&error);
@@ -37,7 +39,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     loop {
         let seen = look(&plugins);
         // What is in files that the arguments name may be different by now.
-        let again = || parse::<Arguments>(std::env::args_os());
+        let again = || read(words).map(|(arguments, _)| arguments);
         let output = match arguments.take().map_or_else(again, Ok) {
             Ok(arguments) => round(arguments, &stop),
             Err(code) => return code,
