@@ -75,7 +75,7 @@ impl Reporter {
                 eprintln!("the plugin {name} was {how} ({took} ms)");
             }
             Event::Online { worker, pid, layers } => self.online(*worker, *pid, *layers),
-            Event::Exit { worker, pid, exit, violation, last_words } => {
+            Event::Exit { worker, pid, exit, violation, last_words, .. } => {
                 if let Some(violation) = violation {
                     eprintln!(
                         "{WARNING}warning:{WARNING:#} worker {worker} (process {pid}) was ended: \
@@ -88,7 +88,7 @@ impl Reporter {
                     eprintln!("worker {worker} (process {pid}) is gone: {exit}{words}");
                 }
             }
-            Event::Resumed { input, offset, records } if !self.looks.quiet => note(&format!(
+            Event::Resumed { input, offset, records, .. } if !self.looks.quiet => note(&format!(
                 "going on at byte {} of {} ({} are done)",
                 grouped(*offset),
                 printable(input),

@@ -110,12 +110,14 @@ impl Supervisor<'_> {
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let rules = self.rules();
         let place = &mut self.places[number];
+        let took = place.elapsed();
         let (task, memory) = place.front().ok_or(nobody_asked.clone())?;
         let (taken, complete) = match task {
             Task::Range(work) => {
                 let attempt = work.attempt().ok_or(nobody_asked.clone())?;
                 let missing = Missing::Exactly(work.missing().ok_or(nobody_asked)?);
                 let taken = answer::accept_piece(piece, attempt.nonce, missing, memory)?;
+                work.add_time(took);
                 let complete = work.complete(&taken.bytes, piece.left);
                 (taken, complete.map(Complete::Range))
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::dead_letter::is_kept;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::fault;
 use crate::input::From;
 use crate::ipc::{Heard, Violation, is_of_this_process};
@@ -160,11 +160,13 @@ impl Supervisor<'_> {
         let rules = self.rules();
         let room = self.ledger.spare.take();
         let place = &mut self.places[number];
+        let took = place.elapsed();
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
         let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
         let rules = Rules { framing: work.framing(), ..rules };
         let mut finished = answer::accept(done, &attempt, (memory, room), rules)?;
+        work.add_time(took);
         if let [failed] = &finished.failures[..]
             && work.tries_again(failed.failure.kind)
         {
@@ -207,16 +209,21 @@ impl Supervisor<'_> {
         let place = &mut self.places[number];
         let Some((work, _)) = place.front_range() else { return };
         let stretch = work.advance(done);
-        let positions = work.positions(stretch);
+        let (positions, took) = (work.positions(stretch), work.took());
         let is_done = if work.is_done() { IsDone::Yes } else { IsDone::No };
         place.answered(is_done);
         let pid = place.worker.as_ref().map_or(0, |worker| worker.handle.pid());
+        let state = finished.state.as_ref().map_or(0, Vec::len);
         (self.events)(Event::Message {
             worker: number,
             pid,
             range: stretch,
             used: finished.used,
             dropped: finished.dropped,
+            failed: finished.failures.len() as u64,
+            output_records: finished.output_records,
+            output_bytes: (finished.output.len() + state) as u64,
+            took,
         });
         if stretch.start < stretch.end {
             self.ledger.count_work(number, stretch, &finished);
@@ -231,10 +238,12 @@ impl Supervisor<'_> {
     /// Buries a worker that is gone or must go, and starts another in its place.
     fn replace(&mut self, number: usize, violation: Option<Violation>) -> Result<(), Error> {
         let place = &mut self.places[number];
+        let (lost, took) = (place.at(), place.elapsed());
         let Some(worker) = &mut place.worker else { return Ok(()) };
         if violation.is_some() {
             worker.handle.kill();
         }
+        let reason = if violation.is_some() { Reason::Violation } else { worker.reason() };
         let pid = worker.handle.pid();
         let (exit, cpu) = worker.handle.end();
         self.ledger.count_process(number, cpu);
@@ -248,7 +257,16 @@ impl Supervisor<'_> {
         let text = violation.map(|violation| violation.to_string());
         let how = text.clone().or_else(|| said.clone()).unwrap_or_else(|| exit.to_string());
         let (violation, last_words) = (text, said);
-        (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
+        (self.events)(Event::Exit {
+            worker: number,
+            pid,
+            exit,
+            reason,
+            lost,
+            took,
+            violation,
+            last_words,
+        });
         if let Death::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = death {
             let why = match cause {
                 Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
