@@ -17,8 +17,8 @@ use crate::worker_handle::Exit;
 pub enum Event<'a> {
     /// The inputs are open; nothing of them is read yet. Told once, first of all.
     Opened {
-        /// How many there are.
-        inputs: usize,
+        /// What messages call them, in the order of [`Range::input`].
+        inputs: &'a [String],
         /// Bytes of all of them together. Unknown where a stream or a compressed file is among
         /// them (ranges count what comes out of that), where only some records are wanted, and
         /// for states.

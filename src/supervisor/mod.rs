@@ -129,8 +129,9 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     inputs.check(job)?;
     let all_are_read =
         job.inputs_are == InputsAre::Records && job.limit.is_none() && job.only.is_none();
+    let names: Vec<String> = named.iter().map(|named| named.input.to_string()).collect();
     events(Event::Opened {
-        inputs: named.len(),
+        inputs: &names,
         bytes: inputs.total_bytes().filter(|_| all_are_read),
         records: job.limit,
     });
