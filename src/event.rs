@@ -23,6 +23,9 @@ pub enum Event<'a> {
         /// them (ranges count what comes out of that), where only some records are wanted, and
         /// for states.
         bytes: Option<u64>,
+        /// Bytes of all of them together as they are stored, compressed or not. Unknown where
+        /// one is no file, where only some records are wanted, and for states.
+        stored: Option<u64>,
         /// How many records are wanted at most, if not all.
         records: Option<u64>,
     },
@@ -74,6 +77,31 @@ pub enum Event<'a> {
         output_bytes: u64,
         /// Since the worker could begin with it.
         took: Duration,
+    },
+    /// What came of (a part of) a range is in the output, and where the order is kept so is
+    /// everything before it. Records in it that failed are told one by one.
+    Committed {
+        /// What was committed.
+        range: Range,
+        /// Input records in it that are part of the output.
+        used: u64,
+        /// Input records in it that the plugin did not want.
+        dropped: u64,
+        /// Records that came of it.
+        output_records: u64,
+        /// Bytes that came of it.
+        output_bytes: u64,
+        /// How far that is in all inputs as they are stored, one behind the other, where each
+        /// is a file. A compressed one is read a little further than is committed.
+        stored: Option<u64>,
+    },
+    /// The one result of all records is in the output: what a reduce has made of its last
+    /// state, or that state.
+    Result {
+        /// How many records it has; none if it is a state.
+        records: u64,
+        /// How many bytes.
+        bytes: u64,
     },
     /// A worker's process has ended.
     Exit {

@@ -74,7 +74,7 @@ impl Supervisor<'_> {
     pub(super) fn fold(&mut self, more: More) -> Result<(), Error> {
         while let Some(folding) = &mut self.folding {
             if let End::Here(outcome) = &mut folding.end {
-                self.ledger.write_finished(&outcome.made, outcome.records)?;
+                self.ledger.write_finished(&outcome.made, outcome.records, self.events)?;
                 folding.end = End::Over;
             }
             let can_start = self.places.len() < self.plan.workers;
@@ -88,7 +88,7 @@ impl Supervisor<'_> {
                 None => match (self.job.wanted, folding.states.take_one()) {
                     (Wanted::State, state) => {
                         folding.end = End::Over;
-                        return self.ledger.write_state(state.as_deref());
+                        return self.ledger.write_state(state.as_deref(), self.events);
                     }
                     (Wanted::Records, state) => {
                         folding.end = End::Near;

@@ -11,7 +11,7 @@ use crate::input::From;
 use crate::ipc::{Heard, Violation, is_of_this_process};
 use crate::job::OnError;
 use crate::output::{Failed, Finished};
-use crate::protocol::{Done, Fatal, Request, Response, Retries, Start};
+use crate::protocol::{Done, End, Fatal, Request, Response, Retries, Start};
 use crate::sandbox::{self, Locked};
 use crate::text::printable;
 use crate::worker_handle::Exit;
@@ -209,6 +209,10 @@ impl Supervisor<'_> {
         let place = &mut self.places[number];
         let Some((work, _)) = place.front_range() else { return };
         let stretch = work.advance(done);
+        if done.end == End::Suspect {
+            let (input, offset) = (stretch.input.index(), done.stop);
+            tracing::debug!(worker = number, input, offset, "a record is tried alone");
+        }
         let (positions, took) = (work.positions(stretch), work.took());
         let is_done = if work.is_done() { IsDone::Yes } else { IsDone::No };
         place.answered(is_done);
@@ -287,6 +291,7 @@ impl Supervisor<'_> {
             ))),
             After::Pause(_) if self.stopping => Ok(()),
             After::Pause(pause) => {
+                tracing::debug!(worker = number, pause = pause.as_secs_f64(), "it is replaced");
                 self.places[number].restart = Some(Instant::now() + pause);
                 Ok(())
             }

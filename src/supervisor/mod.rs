@@ -20,6 +20,7 @@ mod spare;
 mod start;
 mod state_work;
 mod states;
+mod trace;
 mod watch;
 mod work;
 
@@ -120,6 +121,15 @@ impl std::error::Error for JobFailed {
 /// # Errors
 /// [`JobFailed`], with the account of what was done until then.
 pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
+    let ended = run_to_its_end(job, &mut |event| {
+        trace::event(&event);
+        events(event);
+    });
+    trace::end(&ended);
+    ended
+}
+
+fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
     let started = Instant::now();
     let named = input::expand(&job.inputs, &job.output)?;
     let (inputs, states) = match job.inputs_are {
@@ -133,6 +143,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     events(Event::Opened {
         inputs: &names,
         bytes: inputs.total_bytes().filter(|_| all_are_read),
+        stored: inputs.stored_bytes().filter(|_| all_are_read),
         records: job.limit,
     });
     let inputs = Arc::new(inputs);

@@ -13,7 +13,7 @@ use crate::output::Frontier;
 use crate::protocol::{Layout, SLOTS};
 use crate::range::{Nonce, Range};
 use crate::sandbox::Layers;
-use crate::slots::{SupervisorSlot, Yield};
+use crate::slots::{Progress, SupervisorSlot, Yield};
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 
 use super::desk::{Death, Desk, IsDone, Standing, Task};
@@ -185,7 +185,8 @@ impl Place {
     /// unless it is done.
     pub fn answered(&mut self, is_done: IsDone) {
         if let Some(worker) = &mut self.worker {
-            worker.watch = None;
+            // What nobody was told of by now is over.
+            (worker.watch, worker.begins) = (None, None);
             self.desk.answered(is_done);
         }
         self.watch_front();
@@ -257,6 +258,12 @@ impl Place {
         };
         let progress = self.slots.each_ref().map(SupervisorSlot::progress);
         self.slots.iter().for_each(SupervisorSlot::forget_progress);
+        for progress in progress {
+            if let Progress::Record(offset) = progress {
+                let worker = self.number;
+                tracing::debug!(worker, offset, ?cause, "a worker has died at a record");
+            }
+        }
         self.desk.interrupt(progress, cause)
     }
 }
