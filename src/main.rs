@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cli::{Request, report::Reporter};
+use cli::{Request, report::Reporter, watch::Watch};
 
 fn main() -> ExitCode {
     host::init();
@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     allow_descriptors();
-    let Request { job, looks, stats } = request;
+    let Request { job, looks, watching, logging, stats } = request;
+    cli::log::start(logging);
     if let Err(error) = signals::stop_on_them(job.stop()) {
         return cli::report::refuse(&error);
     }
@@ -25,7 +26,15 @@ fn main() -> ExitCode {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),
     };
-    let ended = host::run(&job, &mut |event| reporter.event(&event));
+    let watch = match Watch::start(&watching) {
+        Ok(watch) => watch,
+        Err(error) => return cli::report::refuse(&error),
+    };
+    let ended = host::run(&job, &mut |event| {
+        watch.hear(&event);
+        reporter.event(&event);
+    });
+    let not_written = watch.end(&ended);
     let code = match &ended {
         Ok(account) => {
             reporter.done(account);
@@ -34,6 +43,9 @@ fn main() -> ExitCode {
         }
         Err(failed) => reporter.failed(&job, failed),
     };
+    for why in not_written {
+        reporter.warn(&why);
+    }
     if let Some(path) = stats {
         let (account, error) = match &ended {
             Ok(account) => (account, None),

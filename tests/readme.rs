@@ -1,5 +1,5 @@
-//! Runs the shell examples of README.md and docs/cookbook.md and compares what they print with
-//! what is shown, and what the text examples of README.md show.
+//! Runs the shell examples of README.md, docs/cookbook.md and docs/watching.md and compares what
+//! they print with what is shown, and what the text examples of README.md show.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::os::unix::fs::symlink;
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
 const COOKBOOK: &str = include_str!("../docs/cookbook.md");
+const WATCHING: &str = include_str!("../docs/watching.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -88,6 +89,13 @@ fn every_recipe_gives_what_is_shown() {
         examples.len()
     });
     assert!(commands.sum::<usize>() >= 10);
+}
+
+#[test]
+fn a_run_can_be_watched_as_is_shown() {
+    let examples = examples(WATCHING);
+    assert!(examples.len() >= 5);
+    run(&examples);
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::ExitCode;
 
-use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use host::{
     Account, Error, Event, Job, JobFailed, Layers, LoggedRecord, OnError, Origin, Output,
     RecordFailure, grouped, printable,
 };
 
+use super::terminal::eprintln;
 use super::{Looks, PluginLog};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
