@@ -15,6 +15,20 @@ use crate::worker_handle::Exit;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
+    /// The inputs are open; nothing of them is read yet. Told once, first of all.
+    Opened {
+        /// What messages call them, in the order of [`Range::input`].
+        inputs: &'a [String],
+        /// Bytes of all of them together. Unknown where a stream or a compressed file is among
+        /// them (ranges count what comes out of that), where only some records are wanted, and
+        /// for states.
+        bytes: Option<u64>,
+        /// Bytes of all of them together as they are stored, compressed or not. Unknown where
+        /// one is no file, where only some records are wanted, and for states.
+        stored: Option<u64>,
+        /// How many records are wanted at most, if not all.
+        records: Option<u64>,
+    },
     /// A plugin is compiled, so that workers can load it.
     Ready {
         /// Its file.
@@ -33,6 +47,16 @@ pub enum Event<'a> {
         /// The layers of the sandbox around it, as far as they could be checked.
         layers: Layers,
     },
+    /// A worker can begin with (a part of) a range: it was given it, and has answered all that
+    /// it was given before.
+    Given {
+        /// The worker's place.
+        worker: usize,
+        /// Its process id.
+        pid: u32,
+        /// What it is to do. It may do less and say so.
+        range: Range,
+    },
     /// A worker has sent the results of (a part of) a range.
     Message {
         /// The worker's place.
@@ -45,6 +69,39 @@ pub enum Event<'a> {
         used: u64,
         /// Input records in it that the plugin did not want.
         dropped: u64,
+        /// Input records in it that failed.
+        failed: u64,
+        /// Records that came of it.
+        output_records: u64,
+        /// Bytes that came of it, those of a reduce's state too.
+        output_bytes: u64,
+        /// Since the worker could begin with it.
+        took: Duration,
+    },
+    /// What came of (a part of) a range is in the output, and where the order is kept so is
+    /// everything before it. Records in it that failed are told one by one.
+    Committed {
+        /// What was committed.
+        range: Range,
+        /// Input records in it that are part of the output.
+        used: u64,
+        /// Input records in it that the plugin did not want.
+        dropped: u64,
+        /// Records that came of it.
+        output_records: u64,
+        /// Bytes that came of it.
+        output_bytes: u64,
+        /// How far that is in all inputs as they are stored, one behind the other, where each
+        /// is a file. A compressed one is read a little further than is committed.
+        stored: Option<u64>,
+    },
+    /// The one result of all records is in the output: what a reduce has made of its last
+    /// state, or that state.
+    Result {
+        /// How many records it has; none if it is a state.
+        records: u64,
+        /// How many bytes.
+        bytes: u64,
     },
     /// A worker's process has ended.
     Exit {
@@ -54,6 +111,12 @@ pub enum Event<'a> {
         pid: u32,
         /// How it ended.
         exit: Exit,
+        /// Why it has ended.
+        reason: Reason,
+        /// What it was at, and what has to be done again: nothing came of it.
+        lost: Option<Range>,
+        /// How long it was at that.
+        took: Duration,
         /// How it broke the protocol, if that is why.
         violation: Option<String>,
         /// What it could still say before its end, made fit to be shown: where it
@@ -68,6 +131,8 @@ pub enum Event<'a> {
         offset: u64,
         /// Records that are done, of all inputs.
         records: u64,
+        /// Bytes that are done, of all inputs.
+        bytes: u64,
     },
     /// A file has grown while it was read. What was added is not part of the job.
     Grown {
@@ -104,6 +169,37 @@ pub enum Event<'a> {
         /// where a plugin has many records at once.
         record: Option<LoggedRecord>,
     },
+}
+
+/// Why a worker's process has ended.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The job is over.
+    Over,
+    /// The supervisor ended it: the record that it was at has used up its time.
+    Timeout,
+    /// The supervisor ended it: it stood still, as a process that was stopped or gets no time.
+    Stalled,
+    /// The supervisor ended it: it was asked for an answer and gave none.
+    Deaf,
+    /// The supervisor ended it: it broke the protocol.
+    Violation,
+    /// It came to its end otherwise, as [`Exit`] says.
+    Died,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Reason::Over => "over",
+            Reason::Timeout => "timeout",
+            Reason::Stalled => "stalled",
+            Reason::Deaf => "deaf",
+            Reason::Violation => "violation",
+            Reason::Died => "died",
+        })
+    }
 }
 
 /// The record that a plugin has logged something of.

@@ -66,7 +66,7 @@ pub use account::{Account, WorkerAccount};
 pub use compile::{CacheUse, Checkup, Origin, check, default_cache, look_into_cache};
 pub use description::{Description, PluginKind};
 pub use error::{Error, FailureKind, RecordFailure};
-pub use event::{Event, LoggedRecord};
+pub use event::{Event, LoggedRecord, Reason};
 pub use input::{From, Only};
 pub use job::{
     Cache, Columns, Fsync, Input, Isolation, Job, JobBuilder, Limits, MaxErrors, Measure, OnError,

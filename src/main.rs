@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cli::{Request, report::Reporter};
+use cli::{Request, report::Reporter, watch::Watch};
 
 fn main() -> ExitCode {
     host::init();
@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Ok(request) => request,
         Err(code) => return code,
     };
+    cli::log::start(request.logging);
     if let Err(error) = signals::stop_on_them(request.job.stop()) {
         return cli::report::refuse(&error);
     }
@@ -24,13 +25,21 @@ fn main() -> ExitCode {
 
 /// Runs a job and says what is to be said of it. Gives the exit code of a program that does
 /// nothing else.
-fn perform(Request { job, looks, stats }: Request) -> ExitCode {
+fn perform(Request { job, looks, watching, stats, .. }: Request) -> ExitCode {
     allow_descriptors();
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),
     };
-    let ended = host::run(&job, &mut |event| reporter.event(&event));
+    let watch = match Watch::start(&watching) {
+        Ok(watch) => watch,
+        Err(error) => return cli::report::refuse(&error),
+    };
+    let ended = host::run(&job, &mut |event| {
+        watch.hear(&event);
+        reporter.event(&event);
+    });
+    let not_written = watch.end(&ended);
     let code = match &ended {
         Ok(account) => {
             let accepted = job.max_errors().accepts(account.set_aside(), account.read());
@@ -43,6 +52,9 @@ fn perform(Request { job, looks, stats }: Request) -> ExitCode {
         }
         Err(failed) => reporter.failed(&job, failed),
     };
+    for why in not_written {
+        reporter.warn(&why);
+    }
     if let Some(path) = stats {
         let (account, error) = match &ended {
             Ok(account) => (account, None),

@@ -13,6 +13,7 @@ const COOKBOOK: &str = include_str!("../docs/cookbook.md");
 const COMING_FROM: &str = include_str!("../docs/coming-from.md");
 const HOW_IT_WORKS: &str = include_str!("../docs/how-it-works.md");
 const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
+const WATCHING: &str = include_str!("../docs/watching.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -132,6 +133,13 @@ fn what_is_explained_is_so() {
 fn what_is_shown_of_the_command_line_is_so() {
     let examples = examples(COMMAND_LINE);
     assert!(examples.iter().filter(|example| example.output.is_some()).count() >= 2);
+    run(&examples);
+}
+
+#[test]
+fn a_run_can_be_watched_as_is_shown() {
+    let examples = examples(WATCHING);
+    assert!(examples.len() >= 5);
     run(&examples);
 }
 

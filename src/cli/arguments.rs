@@ -377,6 +377,28 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "quiet", help_heading = "Looking")]
     pub verbose: bool,
 
+    /// How far the run is, on standard error. Nothing is shown of a run that takes less than a
+    /// second
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Looking")]
+    pub progress: ProgressChoice,
+
+    /// Write a line to FILE for each range that was tried, with tabs between its columns: which
+    /// worker, when, how long, bytes in and out, how it ended
+    #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    pub joblog: Option<PathBuf>,
+
+    /// Write how far the run is to FILE as OpenMetrics text, once a second and at the end
+    #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    pub metrics: Option<PathBuf>,
+
+    /// Tell on standard error what the supervisor does [default: what HOST_LOG says, or off]
+    #[arg(long, value_enum, value_name = "LEVEL", help_heading = "Looking")]
+    pub log: Option<LogLevel>,
+
+    /// How --log is written
+    #[arg(long, value_enum, value_name = "HOW", default_value = "text", help_heading = "Looking")]
+    pub log_format: LogFormat,
+
     /// Write the account to FILE as JSON, whichever way the run ends
     #[arg(long, value_name = "FILE", help_heading = "Looking")]
     #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
@@ -440,6 +462,44 @@ pub(super) enum OnErrorChoice {
     Skip,
     /// Leave the record out and write it to the file of --dead-letters
     DeadLetter,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub(super) enum ProgressChoice {
+    /// A bar where standard error is a terminal that neither records come from nor results go to
+    Auto,
+    /// A bar on any terminal, and a line every ten seconds where there is none
+    Always,
+    /// Nothing
+    Never,
+    /// One JSON object a second, and one at the end
+    Json,
+}
+
+/// How much of what the supervisor does is told.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogLevel {
+    /// Nothing
+    Off,
+    /// Why the job failed
+    Error,
+    /// Also workers that died
+    Warn,
+    /// Also plugins, workers and how the job ended
+    Info,
+    /// Also each range that was finished, records that are suspected, the journal
+    Debug,
+    /// Also each range that was given and committed
+    Trace,
+}
+
+/// How what the supervisor does is told.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// A JSON object on each line
+    Json,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]

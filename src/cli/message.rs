@@ -10,6 +10,8 @@ use anstyle::{AnsiColor, Style};
 use host::printable;
 use serde_json::{Value, json};
 
+use super::terminal::beside_bar;
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 
@@ -195,7 +197,7 @@ fn harmless(json: &str) -> String {
 /// Writes whole lines on standard error, with colours where a terminal shows them.
 fn put(lines: &str) {
     // Where nobody can read it there is nothing else to be done.
-    let _ = anstream::stderr().write_all(lines.as_bytes());
+    let _ = beside_bar(|| anstream::stderr().write_all(lines.as_bytes()));
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ mod dry_run;
 mod inspect;
 mod job_file;
 #[cfg(not(fuzzing))]
+pub mod log;
+#[cfg(not(fuzzing))]
 mod manual;
 mod merge;
 mod message;
@@ -30,12 +32,15 @@ mod retry;
 mod settings;
 pub mod stats;
 mod subcommand;
+mod terminal;
 #[cfg(not(fuzzing))]
 mod test;
 #[cfg(not(fuzzing))]
 mod trial;
 #[cfg(not(fuzzing))]
 mod version;
+#[cfg(not(fuzzing))]
+pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -51,8 +56,9 @@ use host::{
 
 use arguments::{
     Arguments, ClockStart, ErrorsChoice, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice,
-    Rate, SandboxChoice, SideFile, ToFormat, VerifyChoice,
+    ProgressChoice, Rate, SandboxChoice, SideFile, ToFormat, VerifyChoice,
 };
+pub use arguments::{LogFormat, LogLevel};
 use message::Form;
 use settings::{Means, Setting, Wrong};
 
@@ -62,6 +68,10 @@ pub struct Request {
     pub job: Job,
     /// What the user wants to see of it.
     pub looks: Looks,
+    /// How it is watched while it goes on.
+    pub watching: Watching,
+    /// What is told of the supervisor.
+    pub logging: Logging,
     /// Where the account goes as JSON.
     pub stats: Option<PathBuf>,
 }
@@ -77,6 +87,43 @@ pub struct Looks {
     pub show_records: bool,
     /// Where lines that the plugin logs go.
     pub plugin_log: PluginLog,
+}
+
+/// How a run is watched.
+#[derive(Clone, Debug)]
+pub struct Watching {
+    /// What is shown of how far it is.
+    pub progress: Progress,
+    /// Show what each worker does, too.
+    pub verbose: bool,
+    /// Where there is a line for each range that was tried.
+    pub joblog: Option<PathBuf>,
+    /// Lines of an earlier run stay there: this one goes on with it.
+    pub goes_on: bool,
+    /// Where metrics go.
+    pub metrics: Option<PathBuf>,
+}
+
+/// What is shown of how far a run is.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Nothing.
+    Never,
+    /// A bar, if there is a terminal for it.
+    Bar,
+    /// The same, and otherwise a line now and then.
+    Always,
+    /// JSON.
+    Json,
+}
+
+/// What is told of what the supervisor does.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct Logging {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
 }
 
 /// Where lines that a plugin logs go.
@@ -264,6 +311,57 @@ fn on_error(
     }
 }
 
+/// What is shown of how far a run is.
+fn progress(choice: ProgressChoice, quiet: bool, job: &Job, reads_stdin: bool) -> Progress {
+    match choice {
+        ProgressChoice::Never => Progress::Never,
+        ProgressChoice::Always => Progress::Always,
+        ProgressChoice::Json => Progress::Json,
+        ProgressChoice::Auto => {
+            // It would stand in the middle of what is written or typed there.
+            let is_shared = *job.output() == Output::Stdout && std::io::stdout().is_terminal()
+                || reads_stdin && std::io::stdin().is_terminal();
+            if quiet || is_shared { Progress::Never } else { Progress::Bar }
+        }
+    }
+}
+
+/// What is told of the supervisor: what the command line says, or the environment.
+fn log_level(choice: Option<LogLevel>) -> Result<LogLevel, Error> {
+    match (choice, std::env::var_os("HOST_LOG")) {
+        (Some(level), _) => Ok(level),
+        (None, None) => Ok(LogLevel::Off),
+        (None, Some(word)) if word.is_empty() => Ok(LogLevel::Off),
+        (None, Some(word)) => {
+            let level = word.to_str().and_then(|word| LogLevel::from_str(word, true).ok());
+            level.ok_or_else(|| {
+                Error::Usage(format!(
+                    "HOST_LOG={}: off, error, warn, info, debug or trace is wanted",
+                    word.display()
+                ))
+            })
+        }
+    }
+}
+
+/// Checks that what is written besides the output has a file of its own.
+fn check_files(files: &[(&str, &Option<PathBuf>)], job: &Job) -> Result<(), Error> {
+    let own = |flag: &str, whose: &str| {
+        Err(Error::Usage(format!("{flag} needs a file of its own: this one is {whose}")))
+    };
+    for (place, (flag, path)) in files.iter().enumerate() {
+        let Some(path) = path else { continue };
+        if matches!(job.output(), Output::Path(output) if output == path) {
+            return own(flag, "the output");
+        }
+        let same = files[..place].iter().find(|(_, other)| other.as_ref() == Some(path));
+        if let Some((other, _)) = same {
+            return own(flag, &format!("that of {other}"));
+        }
+    }
+    Ok(())
+}
+
 fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error> {
     let mut builder = plugins(&arguments)?
         .timeout(arguments.timeout)
@@ -306,9 +404,10 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     if arguments.inputs.is_empty() && std::io::stdin().is_terminal() && reads {
         report::note("reading records from the terminal; Ctrl-D ends them");
     }
+    let is_stdin = |input: &PathBuf| input.as_os_str() == "-";
+    let reads_stdin = arguments.inputs.is_empty() || arguments.inputs.iter().any(is_stdin);
     for input in arguments.inputs {
-        builder =
-            builder.input(if input.as_os_str() == "-" { Input::Stdin } else { Input::Path(input) });
+        builder = builder.input(if is_stdin(&input) { Input::Stdin } else { Input::Path(input) });
     }
     for (place, SideFile { name, path }) in arguments.data.iter().enumerate() {
         if arguments.data[..place].iter().any(|other| other.name == *name) {
@@ -438,13 +537,21 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         plugin_log,
     };
     let job = builder.build()?;
-    if let (Some(stats), Output::Path(output)) = (&arguments.stats, job.output())
-        && stats == output
-    {
-        let text = "--stats needs a file of its own: this one is the output";
-        return Err(Error::Usage(text.into()));
-    }
-    Ok(Request { job, looks, stats: arguments.stats })
+    let files = [
+        ("--stats", &arguments.stats),
+        ("--joblog", &arguments.joblog),
+        ("--metrics", &arguments.metrics),
+    ];
+    check_files(&files, &job)?;
+    let watching = Watching {
+        progress: progress(arguments.progress, arguments.quiet, &job, reads_stdin),
+        verbose: arguments.verbose,
+        joblog: arguments.joblog,
+        goes_on: arguments.resume,
+        metrics: arguments.metrics,
+    };
+    let logging = Logging { level: log_level(arguments.log)?, format: arguments.log_format };
+    Ok(Request { job, looks, watching, logging, stats: arguments.stats })
 }
 
 /// Takes bytes for words of a command line, with zeros between them: they are a request, or

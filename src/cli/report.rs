@@ -150,7 +150,7 @@ impl Reporter {
                     .say();
             }
             Event::Online { worker, pid, layers } => self.online(*worker, *pid, *layers),
-            Event::Exit { worker, pid, exit, violation, last_words } => {
+            Event::Exit { worker, pid, exit, violation, last_words, .. } => {
                 let who = format!("worker {worker} (process {pid})");
                 let message = match (violation, last_words) {
                     (Some(violation), _) => {
@@ -164,7 +164,7 @@ impl Reporter {
                 };
                 message.fact("event", "exit").fact("worker", *worker).fact("process", *pid).say();
             }
-            Event::Resumed { input, offset, records } if !self.looks.quiet => {
+            Event::Resumed { input, offset, records, .. } if !self.looks.quiet => {
                 let done = count(*records, "record");
                 let at = grouped(*offset);
                 let text = format!("going on at byte {at} of {input} ({done} are done)");

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use host::{Error, Open, Stop, printable};
 
 use super::arguments::Arguments;
-use super::{InputsAre, difference, read, report, settle, show};
+use super::{InputsAre, difference, log, read, report, settle, show};
 use crate::{perform, signals};
 
 /// How often it is looked whether a file has changed. One that stays the same for so long is
@@ -85,7 +85,9 @@ fn round(mut arguments: Arguments, stop: &Stop) -> Result<String, Error> {
     let mut file = tempfile::tempfile().map_err(cannot_keep)?;
     arguments.open_output = Some(Open::new(file.try_clone().map_err(cannot_keep)?, "the output"));
     arguments.stop = Some(stop.clone());
-    perform(settle(arguments, InputsAre::Records)?);
+    let request = settle(arguments, InputsAre::Records)?;
+    log::start(request.logging);
+    perform(request);
     text_of(&mut file).map_err(cannot_keep)
 }
 

@@ -215,6 +215,22 @@ impl Inputs {
         self.0.get(id.index()).and_then(|opened| opened.found).map_or(0, |found| found.bytes)
     }
 
+    /// Bytes of all inputs together as they are stored, compressed or not; `None` if one is no
+    /// file.
+    pub fn stored_bytes(&self) -> Option<u64> {
+        self.0.iter().map(|opened| opened.found.map(|found| found.bytes)).sum()
+    }
+
+    /// Up to which byte of an input, as it is stored, it is read where all before this offset
+    /// is; of one that is opened later and compressed that is not known while it is read.
+    pub fn stored_up_to(&self, id: InputId, offset: u64) -> u64 {
+        match self.0.get(id.index()).map(Opened::kind) {
+            Some(Kind::Regular { .. } | Kind::Later { length: Some(_) }) => offset,
+            Some(Kind::Stream(file)) => rustix::fs::tell(file).unwrap_or(0),
+            Some(Kind::Later { length: None }) | None => 0,
+        }
+    }
+
     /// Bytes of an input from an offset on, if it is not read to its end, and of all
     /// inputs behind it; `None` if that of one is not known beforehand.
     pub fn bytes_behind(&self, input: InputId, end: Option<u64>) -> Option<u64> {

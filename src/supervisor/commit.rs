@@ -57,6 +57,9 @@ pub(super) struct Ledger {
     records: u64,
     /// Bytes of input that committed ranges cover.
     covered: u64,
+    /// The input at the frontier and the bytes of all before it as they are stored, where each
+    /// is a file.
+    stored: Option<(InputId, u64)>,
     /// Bytes of input that are not wanted, where that is known.
     unwanted: Option<u64>,
     /// Bytes that plugins may still log.
@@ -77,6 +80,7 @@ impl Ledger {
         let Written { outputs, dead_letters, journal, resumed, hash } = written;
         let last = resumed.unwrap_or_default();
         let resumed = last.account.read();
+        let stored = inputs.stored_bytes().map(|_| (InputId(0), 0));
         Ledger {
             job: job.clone(),
             inputs,
@@ -94,6 +98,7 @@ impl Ledger {
             folds: results == Results::State,
             records: last.records,
             covered: last.covered,
+            stored,
             unwanted: None,
             log_left: job.limits.max_log,
             spare,
@@ -236,6 +241,7 @@ impl Ledger {
         fault::pass("before-commit");
         let records = finished.records();
         let failures = self.take_failures(range.input, finished.failures)?;
+        let output_bytes = finished.output.len() as u64;
         self.outputs.write(&finished.output)?;
         self.outputs.keep();
         self.spare.give(finished.output);
@@ -248,6 +254,14 @@ impl Ledger {
         self.account.dropped += finished.dropped;
         self.account.passed_over += finished.passed_over;
         self.account.output_records += finished.output_records;
+        events(Event::Committed {
+            range,
+            used: finished.used,
+            dropped: finished.dropped,
+            output_records: finished.output_records,
+            output_bytes,
+            stored: self.stored_up_to(range),
+        });
         self.log(Some(range.input), &finished.log, finished.log_cut, events);
         if let Some(measured) = finished.measured {
             self.tell_measured(range.input, &measured, events);
@@ -274,6 +288,17 @@ impl Ledger {
             true => self.checkpoint(),
             false => Ok(()),
         }
+    }
+
+    /// How far the end of a range is in all inputs as they are stored.
+    fn stored_up_to(&mut self, range: Range) -> Option<u64> {
+        let (input, before) = self.stored.as_mut()?;
+        while *input < range.input {
+            *before += self.inputs.bytes(*input);
+            *input = InputId(input.0 + 1);
+        }
+        let within = (*input == range.input).then(|| self.inputs.stored_up_to(*input, range.end));
+        Some(*before + within.unwrap_or(0))
     }
 
     /// Describes what failed, and writes dead letters where they are wanted. Gives the offset
@@ -372,6 +397,13 @@ impl Ledger {
             all,
             whole: self.whole,
         };
+        tracing::debug!(
+            input = entry.input,
+            offset,
+            records = self.records,
+            output_bytes = made,
+            "the journal says how far the run has come"
+        );
         self.last = entry.clone();
         self.journal.as_mut().map_or(Ok(()), |journal| journal.append(entry))
     }
@@ -444,14 +476,28 @@ impl Ledger {
     }
 
     /// Writes what a reduce has made of its state at the end.
-    pub fn write_finished(&mut self, output: &[u8], records: u64) -> Result<(), Error> {
+    pub fn write_finished(
+        &mut self,
+        output: &[u8],
+        records: u64,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
         self.account.output_records += records;
-        self.outputs.write(output)
+        self.outputs.write(output)?;
+        events(Event::Result { records, bytes: output.len() as u64 });
+        Ok(())
     }
 
     /// Writes a state in place of the records that could be made of it.
-    pub fn write_state(&mut self, state: Option<&[u8]>) -> Result<(), Error> {
-        self.outputs.write_state(&state_file::encode(state))
+    pub fn write_state(
+        &mut self,
+        state: Option<&[u8]>,
+        events: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Error> {
+        let file = state_file::encode(state);
+        self.outputs.write_state(&file)?;
+        events(Event::Result { records: 0, bytes: file.len() as u64 });
+        Ok(())
     }
 
     fn letter(

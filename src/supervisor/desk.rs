@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::output::Frontier;
 use crate::protocol::SLOTS;
-use crate::range::Nonce;
+use crate::range::{Nonce, Range};
 use crate::slots::Progress;
 
 use super::state_work::StateWork;
@@ -19,13 +19,20 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// Bytes of input that the attempt that is out goes over.
-    pub fn bytes(&self) -> u64 {
+    /// The stretch of input that the attempt that is out goes over.
+    pub fn range(&self) -> Option<Range> {
         match self {
-            Task::Range(work) => {
-                work.attempt().map_or(0, |attempt| attempt.end.saturating_sub(attempt.start))
-            }
-            Task::States(_) => 0,
+            Task::Range(work) => work.attempted(),
+            Task::States(_) => None,
+        }
+    }
+
+    /// The same where the attempt begins with the request that is out: it is not the rest of
+    /// a state that is fetched.
+    pub fn begins(&self) -> Option<Range> {
+        match self {
+            Task::Range(work) if work.has_to_fetch() => None,
+            task => task.range(),
         }
     }
 

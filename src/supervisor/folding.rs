@@ -74,7 +74,7 @@ impl Supervisor<'_> {
     pub(super) fn fold(&mut self, more: More) -> Result<(), Error> {
         while let Some(folding) = &mut self.folding {
             if let End::Here(outcome) = &mut folding.end {
-                self.ledger.write_finished(&outcome.made, outcome.records)?;
+                self.ledger.write_finished(&outcome.made, outcome.records, self.events)?;
                 folding.end = End::Over;
             }
             let can_start = self.places.len() < self.plan.workers;
@@ -88,7 +88,7 @@ impl Supervisor<'_> {
                 None => match (self.job.wanted, folding.states.take_one()) {
                     (Wanted::State, state) => {
                         folding.end = End::Over;
-                        return self.ledger.write_state(state.as_deref());
+                        return self.ledger.write_state(state.as_deref(), self.events);
                     }
                     (Wanted::Records, state) => {
                         folding.end = End::Near;
@@ -110,12 +110,14 @@ impl Supervisor<'_> {
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let rules = self.rules();
         let place = &mut self.places[number];
+        let took = place.elapsed();
         let (task, memory) = place.front().ok_or(nobody_asked.clone())?;
         let (taken, complete) = match task {
             Task::Range(work) => {
                 let attempt = work.attempt().ok_or(nobody_asked.clone())?;
                 let missing = Missing::Exactly(work.missing().ok_or(nobody_asked)?);
                 let taken = answer::accept_piece(piece, attempt.nonce, missing, memory)?;
+                work.add_time(took);
                 let complete = work.complete(&taken.bytes, piece.left);
                 (taken, complete.map(Complete::Range))
             }

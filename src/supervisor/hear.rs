@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::dead_letter::is_kept;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::fault;
 use crate::input::From;
 use crate::ipc::{Heard, Violation, is_of_this_process};
 use crate::job::OnError;
 use crate::output::{Failed, Finished};
-use crate::protocol::{Done, Fatal, Request, Response, Retries, Start};
+use crate::protocol::{Done, End, Fatal, Request, Response, Retries, Start};
 use crate::sandbox::{self, Locked};
 use crate::text::printable;
 use crate::worker_handle::Exit;
@@ -164,11 +164,13 @@ impl Supervisor<'_> {
         let rules = self.rules();
         let room = self.ledger.spare.take();
         let place = &mut self.places[number];
+        let took = place.elapsed();
         let nobody_asked = Violation::Answer("it answered before it was asked");
         let (work, memory) = place.front_range().ok_or(nobody_asked.clone())?;
         let attempt = work.attempt().filter(|_| !work.has_to_fetch()).ok_or(nobody_asked)?;
         let rules = Rules { framing: work.framing(), ..rules };
         let mut finished = answer::accept(done, &attempt, (memory, room), rules)?;
+        work.add_time(took);
         if let [failed] = &finished.failures[..]
             && work.tries_again(failed.failure.kind)
         {
@@ -212,16 +214,25 @@ impl Supervisor<'_> {
         let place = &mut self.places[number];
         let Some((work, _)) = place.front_range() else { return };
         let stretch = work.advance(done);
-        let positions = work.positions(stretch);
+        if done.end == End::Suspect {
+            let (input, offset) = (stretch.input.index(), done.stop);
+            tracing::debug!(worker = number, input, offset, "a record is tried alone");
+        }
+        let (positions, took) = (work.positions(stretch), work.took());
         let is_done = if work.is_done() { IsDone::Yes } else { IsDone::No };
         place.answered(is_done);
         let pid = place.worker.as_ref().map_or(0, |worker| worker.handle.pid());
+        let state = finished.state.as_ref().map_or(0, Vec::len);
         (self.events)(Event::Message {
             worker: number,
             pid,
             range: stretch,
             used: finished.used,
             dropped: finished.dropped,
+            failed: finished.failures.len() as u64,
+            output_records: finished.output_records,
+            output_bytes: (finished.output.len() + state) as u64,
+            took,
         });
         if stretch.start < stretch.end {
             self.ledger.count_work(number, stretch, &finished);
@@ -236,10 +247,12 @@ impl Supervisor<'_> {
     /// Buries a worker that is gone or must go, and starts another in its place.
     fn replace(&mut self, number: usize, violation: Option<Violation>) -> Result<(), Error> {
         let place = &mut self.places[number];
+        let (lost, took) = (place.at(), place.elapsed());
         let Some(worker) = &mut place.worker else { return Ok(()) };
         if violation.is_some() {
             worker.handle.kill();
         }
+        let reason = if violation.is_some() { Reason::Violation } else { worker.reason() };
         let pid = worker.handle.pid();
         let (exit, cpu) = worker.handle.end();
         self.ledger.count_process(number, cpu);
@@ -253,7 +266,16 @@ impl Supervisor<'_> {
         let text = violation.map(|violation| violation.to_string());
         let how = text.clone().or_else(|| said.clone()).unwrap_or_else(|| exit.to_string());
         let (violation, last_words) = (text, said);
-        (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
+        (self.events)(Event::Exit {
+            worker: number,
+            pid,
+            exit,
+            reason,
+            lost,
+            took,
+            violation,
+            last_words,
+        });
         if let Death::Instantiating(cause @ (Cause::Timeout | Cause::Crash)) = death {
             let why = match cause {
                 Cause::Timeout => "starting it takes longer than --timeout allows".to_owned(),
@@ -274,6 +296,7 @@ impl Supervisor<'_> {
             ))),
             After::Pause(_) if self.stopping => Ok(()),
             After::Pause(pause) => {
+                tracing::debug!(worker = number, pause = pause.as_secs_f64(), "it is replaced");
                 self.places[number].restart = Some(Instant::now() + pause);
                 Ok(())
             }

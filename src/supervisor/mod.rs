@@ -20,6 +20,7 @@ mod spare;
 mod start;
 mod state_work;
 mod states;
+mod trace;
 mod watch;
 mod work;
 
@@ -31,7 +32,7 @@ use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use crate::account::Account;
 use crate::compile::{self, Artifact, Cache};
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Reason};
 use crate::input::{self, Cut, CutRules, Cutter, Inputs, Named, Source};
 use crate::ipc::{Heard, SocketDirectory};
 use crate::job::{Input, InputsAre, Job, OnError};
@@ -120,6 +121,15 @@ impl std::error::Error for JobFailed {
 /// # Errors
 /// [`JobFailed`], with the account of what was done until then.
 pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
+    let ended = run_to_its_end(job, &mut |event| {
+        trace::event(&event);
+        events(event);
+    });
+    trace::end(&ended);
+    ended
+}
+
+fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<JobFailed>> {
     let started = Instant::now();
     let named = input::expand(&job.inputs, &job.output)?;
     let (inputs, states) = match job.inputs_are {
@@ -127,6 +137,15 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
         InputsAre::States => (Inputs::open(&[])?, read_states(job, &named)?),
     };
     inputs.check(job)?;
+    let all_are_read =
+        job.inputs_are == InputsAre::Records && job.limit.is_none() && job.only.is_none();
+    let names: Vec<String> = named.iter().map(|named| named.input.to_string()).collect();
+    events(Event::Opened {
+        inputs: &names,
+        bytes: inputs.total_bytes().filter(|_| all_are_read),
+        stored: inputs.stored_bytes().filter(|_| all_are_read),
+        records: job.limit,
+    });
     let inputs = Arc::new(inputs);
     let directory = SocketDirectory::new()?;
     job.stop.knows(directory.path());
@@ -150,7 +169,7 @@ pub fn run(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Account, Box<
     let is_whole = written.resumed.as_ref().is_some_and(|entry| entry.whole);
     if let (Some(entry), Some((input, offset))) = (&written.resumed, place) {
         let (input, records) = (&inputs.name(input), entry.account.read());
-        events(Event::Resumed { input, offset, records });
+        events(Event::Resumed { input, offset, records, bytes: entry.covered });
     }
     let spare = Spare::for_workers(plan.workers);
     let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written, spare);
@@ -294,6 +313,9 @@ impl Supervisor<'_> {
             for place in &mut self.places {
                 place.send(&self.frontier)?;
                 place.look(self.job.limits.timeout);
+                if let Some((pid, range)) = place.begins() {
+                    (self.events)(Event::Given { worker: place.number, pid, range });
+                }
             }
             let cuts = cutter.arriving().filter(|_| self.wants_cuts());
             let limit = if self.wants_cuts() && cutter.has_some() { Duration::ZERO } else { tick };
@@ -400,9 +422,12 @@ impl Supervisor<'_> {
         let workers: Vec<_> = self
             .places
             .into_iter()
-            .filter_map(|Place { number, worker, .. }| Some((number, worker?)))
+            .filter_map(|mut place| {
+                let at = (place.at(), place.elapsed());
+                Some((place.number, place.worker?, at))
+            })
             .collect();
-        for (number, mut worker) in workers {
+        for (number, mut worker, (lost, took)) in workers {
             // One that is still starting would not hear that it should stop.
             if end.is_err() || !worker.online {
                 worker.handle.kill();
@@ -411,7 +436,16 @@ impl Supervisor<'_> {
             let (exit, cpu) = worker.handle.end();
             self.ledger.count_process(number, cpu);
             let (violation, last_words) = (None, worker.last_words.take());
-            (self.events)(Event::Exit { worker: number, pid, exit, violation, last_words });
+            (self.events)(Event::Exit {
+                worker: number,
+                pid,
+                exit,
+                reason: Reason::Over,
+                lost,
+                took,
+                violation,
+                last_words,
+            });
         }
         drop(directory);
         self.ledger.close(end, started.elapsed(), self.events)

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::error::Error;
+use crate::event::Reason;
 use crate::output::Frontier;
 use crate::protocol::{Layout, SLOTS};
-use crate::range::Nonce;
+use crate::range::{Nonce, Range};
 use crate::sandbox::Layers;
-use crate::slots::{SupervisorSlot, Yield};
+use crate::slots::{Progress, SupervisorSlot, Yield};
 use crate::worker_handle::{HANDSHAKE, WorkerHandle};
 
 use super::desk::{Death, Desk, IsDone, Standing, Task};
@@ -43,6 +44,8 @@ pub(super) struct Worker {
     pub online: bool,
     started: Instant,
     watch: Option<Watch>,
+    /// What it can begin with, and nobody was told of.
+    begins: Option<Range>,
     /// Why the supervisor has ended it, if it has.
     ended: Option<Judgement>,
     /// What it said before it ended itself.
@@ -58,6 +61,7 @@ impl Worker {
             online: false,
             started: Instant::now(),
             watch: None,
+            begins: None,
             ended: None,
             last_words: None,
         }
@@ -65,6 +69,16 @@ impl Worker {
 
     fn times(&self) -> Times {
         Times { cpu: self.handle.cpu_time(), now: Instant::now() }
+    }
+
+    /// Why it is gone, where nothing that it sent is why.
+    pub fn reason(&self) -> Reason {
+        match self.ended {
+            Some(Judgement::TimedOut) => Reason::Timeout,
+            Some(Judgement::Stalled) => Reason::Stalled,
+            Some(_) => Reason::Deaf,
+            None => Reason::Died,
+        }
     }
 
     /// Ends the process for a reason that its exit status cannot show.
@@ -171,7 +185,8 @@ impl Place {
     /// unless it is done.
     pub fn answered(&mut self, is_done: IsDone) {
         if let Some(worker) = &mut self.worker {
-            worker.watch = None;
+            // What nobody was told of by now is over.
+            (worker.watch, worker.begins) = (None, None);
             self.desk.answered(is_done);
         }
         self.watch_front();
@@ -181,14 +196,31 @@ impl Place {
     fn watch_front(&mut self) {
         let Some(worker) = &mut self.worker else { return };
         let front = self.desk.out().next();
-        let task = front.and_then(|slot| self.desk.task(slot));
-        let bytes = task.as_ref().map_or(0, |task| task.bytes());
-        let attempt = task.and_then(|task| task.attempt());
-        if let Some(nonce) = attempt
+        if let Some(task) = front.and_then(|slot| self.desk.task(slot))
+            && let Some(nonce) = task.attempt()
             && worker.watch.as_ref().is_none_or(|watch| watch.nonce() != nonce)
         {
+            let bytes = task.range().map_or(0, |range| range.end.saturating_sub(range.start));
             worker.watch = Some(Watch::new(nonce, bytes, worker.times()));
+            worker.begins = task.begins();
         }
+    }
+
+    /// What the worker, with this process id, has got to since this was asked.
+    pub fn begins(&mut self) -> Option<(u32, Range)> {
+        let worker = self.worker.as_mut()?;
+        Some((worker.handle.pid(), worker.begins.take()?))
+    }
+
+    /// How long the worker has been at what it is at.
+    pub fn elapsed(&self) -> Duration {
+        let watch = self.worker.as_ref().and_then(|worker| worker.watch.as_ref());
+        watch.map_or(Duration::ZERO, Watch::elapsed)
+    }
+
+    /// The stretch of input that the worker is at.
+    pub fn at(&mut self) -> Option<Range> {
+        self.front()?.0.range()
     }
 
     /// Looks after the worker: has it, or the record that it is at, used up its time?
@@ -226,6 +258,12 @@ impl Place {
         };
         let progress = self.slots.each_ref().map(SupervisorSlot::progress);
         self.slots.iter().for_each(SupervisorSlot::forget_progress);
+        for progress in progress {
+            if let Progress::Record(offset) = progress {
+                let worker = self.number;
+                tracing::debug!(worker, offset, ?cause, "a worker has died at a record");
+            }
+        }
         self.desk.interrupt(progress, cause)
     }
 }

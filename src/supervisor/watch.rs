@@ -74,6 +74,11 @@ impl Watch {
         self.nonce
     }
 
+    /// For how long the worker could be at it.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Judges by what the worker says it is doing now, and the time it has used.
     pub fn look(&mut self, progress: Progress, times: Times, timeout: Duration) -> Judgement {
         if let Some(asked) = &self.asked {

@@ -1,6 +1,8 @@
 //! What is to be done in one slot: a range, how far it is done, and the record in it
 //! that is under suspicion. Plain state; no process and no I/O.
 
+use std::time::Duration;
+
 use crate::error::FailureKind;
 use crate::output::Finished;
 use crate::protocol::{Batches, Done, End, Framing, From, Mode, Process, Request};
@@ -33,6 +35,8 @@ pub(super) struct Work {
     /// How often a record that failed is tried again.
     retries: u32,
     attempt: Option<Attempt>,
+    /// Time that the answers to it have taken.
+    took: Duration,
     /// A worker died in the middle of it: one record after the other from now on.
     careful: bool,
     /// What an attempt has come to, while the rest of its state is fetched.
@@ -111,6 +115,7 @@ impl Work {
             suspect: None,
             retries: 0,
             attempt: None,
+            took: Duration::ZERO,
             careful: false,
             pending: None,
         }
@@ -139,6 +144,21 @@ impl Work {
     /// The attempt that is out, or whose state is being fetched.
     pub fn attempt(&self) -> Option<Attempt> {
         self.attempt
+    }
+
+    /// The stretch that it goes over.
+    pub fn attempted(&self) -> Option<Range> {
+        self.attempt.map(|Attempt { start, end, .. }| Range { start, end, ..self.range })
+    }
+
+    /// Takes in how long the worker took for an answer to it.
+    pub fn add_time(&mut self, took: Duration) {
+        self.took += took;
+    }
+
+    /// Time that all answers to it have taken.
+    pub fn took(&self) -> Duration {
+        self.took
     }
 
     /// Whether nothing is left to do.
@@ -178,6 +198,7 @@ impl Work {
             None => (self.range.end, Mode::Through),
         };
         self.attempt = Some(Attempt { nonce, start: self.next, end, mode });
+        self.took = Duration::ZERO;
         let range = Range { start: self.next, end, ..self.range };
         let batches = if self.careful { Batches::One } else { Batches::Many };
         let (from, format, header, framing) = (self.from, self.format, self.header, self.framing);

@@ -40,6 +40,11 @@ fn help_goes_to_stdout_and_tells_every_default() {
         "--plugin-log",
         "--show-records",
         "--verbose",
+        "--progress",
+        "--joblog",
+        "--metrics",
+        "--log",
+        "--log-format",
         "--quiet",
     ] {
         assert!(help.contains(flag), "{flag} is not in the help");
