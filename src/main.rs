@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cli::{Request, report::Reporter};
+use cli::{Request, report::Reporter, run_report::Report};
 
 fn main() -> ExitCode {
     host::init();
@@ -17,15 +17,25 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     allow_descriptors();
-    let Request { job, looks, stats } = request;
+    let Request { job, looks, stats, report } = request;
     if let Err(error) = signals::stop_on_them(job.stop()) {
         return cli::report::refuse(&error);
     }
+    let report = report.map(|path| Report::new(path, std::env::args_os(), &looks));
+    let mut report = match report.transpose() {
+        Ok(report) => report,
+        Err(error) => return cli::report::refuse(&error),
+    };
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),
     };
-    let ended = host::run(&job, &mut |event| reporter.event(&event));
+    let ended = host::run(&job, &mut |event| {
+        reporter.event(&event);
+        if let Some(report) = &mut report {
+            report.event(&event);
+        }
+    });
     let code = match &ended {
         Ok(account) => {
             reporter.done(account);
@@ -42,6 +52,11 @@ fn main() -> ExitCode {
         if let Err(why) = cli::stats::write(&path, account, code, error) {
             reporter.warn(&why);
         }
+    }
+    if let Some(report) = report
+        && let Err(why) = report.write(&ended, code)
+    {
+        reporter.warn(&why);
     }
     ExitCode::from(code)
 }

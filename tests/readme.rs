@@ -1,4 +1,4 @@
-//! Runs the shell examples of README.md and docs/cookbook.md and compares what they print with
+//! Runs the shell examples of README.md and of pages in docs/ and compares what they print with
 //! what is shown, and what the text examples of README.md show.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 const README: &str = include_str!("../README.md");
 const COOKBOOK: &str = include_str!("../docs/cookbook.md");
+const REPORT: &str = include_str!("../docs/report.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -88,6 +89,13 @@ fn every_recipe_gives_what_is_shown() {
         examples.len()
     });
     assert!(commands.sum::<usize>() >= 10);
+}
+
+#[test]
+fn the_report_is_written_as_told() {
+    let directory = run(&examples(REPORT));
+    let page = std::fs::read_to_string(directory.path().join("run.html")).unwrap();
+    assert!(page.contains("\"read\":1000"));
 }
 
 #[test]

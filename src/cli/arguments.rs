@@ -305,6 +305,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", help_heading = "Looking")]
     pub stats: Option<PathBuf>,
 
+    /// Write a page about the run to FILE, whichever way it ends: throughput, workers, time for
+    /// each record, failures, the account. Nobody else can read it. Each record is measured,
+    /// which takes some 60 ns
+    #[arg(long, value_name = "FILE.html", help_heading = "Looking")]
+    pub report: Option<PathBuf>,
+
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]
     pub quiet: bool,

@@ -15,6 +15,8 @@ mod merge;
 mod new;
 pub mod report;
 mod retry;
+#[cfg(not(fuzzing))]
+pub mod run_report;
 pub mod stats;
 mod subcommand;
 #[cfg(not(fuzzing))]
@@ -30,14 +32,17 @@ use std::process::ExitCode;
 use bytesize::ByteSize;
 use clap::Parser;
 use host::{
-    Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
-    Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
+    Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, Measure,
+    OnError, Order, Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
 };
 
 use arguments::{
     Arguments, ClockStart, FromFormat, FsyncChoice, IsolationChoice, OnErrorChoice, SandboxChoice,
     SideFile, ToFormat, VerifyChoice,
 };
+
+/// How much of a record that failed, and of what a plugin says of it, a page shows, in bytes.
+const EXCERPT: u64 = 1 << 10;
 
 /// A validated request.
 pub struct Request {
@@ -47,6 +52,8 @@ pub struct Request {
     pub looks: Looks,
     /// Where the account goes as JSON.
     pub stats: Option<PathBuf>,
+    /// Where the page about the run goes.
+    pub report: Option<PathBuf>,
 }
 
 /// What the user wants to see of a run.
@@ -214,7 +221,14 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             Some(seed) => Randomness::Seed(seed),
             None => Randomness::default(),
         })
-        .measure(arguments.measure)
+        .measure(match arguments.report {
+            Some(_) => Measure::Times,
+            None => arguments.measure,
+        })
+        .excerpt(match arguments.report {
+            Some(_) if arguments.show_records => EXCERPT,
+            _ => 0,
+        })
         .max_errors(arguments.max_errors.0)
         .retries(arguments.retries)
         .resume_verify(match arguments.resume_verify {
@@ -355,13 +369,15 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         plugin_log,
     };
     let job = builder.build()?;
-    if let (Some(stats), Output::Path(output)) = (&arguments.stats, job.output())
-        && stats == output
-    {
-        let text = "--stats needs a file of its own: this one is the output";
-        return Err(Error::Usage(text.into()));
+    for (flag, file) in [("--stats", &arguments.stats), ("--report", &arguments.report)] {
+        if let (Some(file), Output::Path(output)) = (file, job.output())
+            && file == output
+        {
+            let text = format!("{flag} needs a file of its own: this one is the output");
+            return Err(Error::Usage(text));
+        }
     }
-    Ok(Request { job, looks, stats: arguments.stats })
+    Ok(Request { job, looks, stats: arguments.stats, report: arguments.report })
 }
 
 /// Takes bytes for words of a command line, with zeros between them: they are a request, or

@@ -21,7 +21,8 @@ pub fn write(
     std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
+/// The account of a run that ended so, as JSON.
+pub fn stats(account: &Account, code: u8, error: Option<String>) -> Value {
     json!({
         "host": env!("CARGO_PKG_VERSION"),
         "exit_code": code,

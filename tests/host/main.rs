@@ -50,6 +50,7 @@ mod reference;
 mod resume;
 mod retry;
 mod run;
+mod run_report;
 mod starved;
 mod stats;
 mod tables;
