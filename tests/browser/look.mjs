@@ -87,7 +87,10 @@ for (const name of names) {
     assert.equal(before === 'rgb(255, 255, 255)', scheme === 'light', what);
     await page.locator(scheme === 'light' ? '#dark' : '#light').check();
     assert.notEqual(await colour(), before, what);
-    for (const summary of await page.locator('summary').all()) await summary.click();
+    await page.evaluate(() => document.querySelectorAll('details').forEach((one) => (one.open = true)));
+    await page.waitForFunction(() =>
+      [...document.querySelectorAll('details')].every((one) => one.children.length > 1),
+    );
     await accessible(page, `${what}, all unfolded, in the other colours`);
     await close();
   }

@@ -57,8 +57,10 @@ fn the_page_says_what_the_account_says() {
     let of_workers = |name: &str| -> u64 {
         list(&stats["workers"]).iter().map(|worker| worker[name].as_u64().unwrap()).sum()
     };
-    assert!(sum(&buckets["read"]).abs_diff(of_workers("input_bytes")) <= 10);
-    assert!(sum(&buckets["written"]).abs_diff(490 * 5) <= 10);
+    // Bytes are whole in each stretch of time.
+    let rounded = list(&buckets["read"]).len() as u64;
+    assert!(sum(&buckets["read"]).abs_diff(of_workers("input_bytes")) <= rounded);
+    assert!(sum(&buckets["written"]).abs_diff(490 * 5) <= rounded);
     assert_eq!(told["ranges"]["count"], of_workers("ranges"));
     assert_eq!(told["merged"], false);
     let spans: Vec<&Value> =
@@ -205,9 +207,11 @@ fn what_is_private_is_shown_only_to_those_who_ask() {
                 }
             };
             host("").run().exits(4);
-            let page = String::from_utf8(scene.read("run.html")).unwrap();
-            assert!(!page.contains("4711") && !page.contains("secret") && !page.contains("deep"));
-            let told = data_of(&page);
+            let told = data(&scene);
+            let text = told.to_string();
+            for private in ["4711", "secret", "deep"] {
+                assert!(!text.contains(private), "{private}, {kind} of a {source}: {text}");
+            }
             let held = list(&told["failures"]["held_back"]);
             assert_eq!((held.len(), &held[0]), (2, &"the records".into()), "{kind} of a {source}");
             assert!(
@@ -225,7 +229,7 @@ fn what_is_private_is_shown_only_to_those_who_ask() {
             assert_eq!(group["kind"], kind);
             assert!(texts.contains(&&"\"private-4711!\"".into()), "{kind} of a {source}: {group}");
             match kind {
-                "trap" => assert_eq!(group["backtrace"][0], "deep"),
+                "trap" => assert_eq!(group["backtrace"][0], "0: deep"),
                 _ => assert_eq!(group["words"], wat::REASON),
             }
         }
