@@ -157,6 +157,7 @@ mod tests {
             detail: None,
             plugin_text: None,
             backtrace: Vec::new(),
+            excerpt: None,
         }
     }
 

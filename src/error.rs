@@ -295,6 +295,9 @@ pub struct RecordFailure {
     /// Where the plugin was when it trapped: a line for each of its functions, the innermost
     /// first. Which they are may tell something of the record: for those who ask.
     pub backtrace: Vec<String>,
+    /// The record's first bytes, as many as the job wants ([`crate::JobBuilder::excerpt`]) and
+    /// there are; nothing where it wants none or they cannot be had any more.
+    pub excerpt: Option<Vec<u8>>,
 }
 
 impl fmt::Display for RecordFailure {

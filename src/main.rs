@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use cli::{Request, report::Reporter, watch::Watch};
+use cli::{Request, report::Reporter, run_report::Report, watch::Watch};
 
 fn main() -> ExitCode {
     host::init();
@@ -25,8 +25,13 @@ fn main() -> ExitCode {
 
 /// Runs a job and says what is to be said of it. Gives the exit code of a program that does
 /// nothing else.
-fn perform(Request { job, looks, watching, stats, .. }: Request) -> ExitCode {
+fn perform(Request { job, looks, watching, stats, report, .. }: Request) -> ExitCode {
     allow_descriptors();
+    let report = report.map(|path| Report::new(path, std::env::args_os(), &looks));
+    let mut report = match report.transpose() {
+        Ok(report) => report,
+        Err(error) => return cli::report::refuse(&error),
+    };
     let mut reporter = match Reporter::new(looks) {
         Ok(reporter) => reporter,
         Err(error) => return cli::report::refuse(&error),
@@ -38,6 +43,9 @@ fn perform(Request { job, looks, watching, stats, .. }: Request) -> ExitCode {
     let ended = host::run(&job, &mut |event| {
         watch.hear(&event);
         reporter.event(&event);
+        if let Some(report) = &mut report {
+            report.event(&event);
+        }
     });
     let not_written = watch.end(&ended);
     let code = match &ended {
@@ -63,6 +71,11 @@ fn perform(Request { job, looks, watching, stats, .. }: Request) -> ExitCode {
         if let Err(why) = cli::stats::write(&path, account, code, error) {
             reporter.warn(&why);
         }
+    }
+    if let Some(report) = report
+        && let Err(why) = report.write(&ended, code)
+    {
+        reporter.warn(&why);
     }
     ExitCode::from(code)
 }

@@ -14,6 +14,7 @@ const COMING_FROM: &str = include_str!("../docs/coming-from.md");
 const HOW_IT_WORKS: &str = include_str!("../docs/how-it-works.md");
 const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
 const WATCHING: &str = include_str!("../docs/watching.md");
+const REPORT: &str = include_str!("../docs/report.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -141,6 +142,13 @@ fn a_run_can_be_watched_as_is_shown() {
     let examples = examples(WATCHING);
     assert!(examples.len() >= 5);
     run(&examples);
+}
+
+#[test]
+fn the_report_is_written_as_told() {
+    let directory = run(&examples(REPORT));
+    let page = std::fs::read_to_string(directory.path().join("run.html")).unwrap();
+    assert!(page.contains("\"read\":1000"));
 }
 
 #[test]

@@ -377,26 +377,33 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "quiet", help_heading = "Looking")]
     pub verbose: bool,
 
-    /// How far the run is, on standard error. Nothing is shown of a run that takes less than a
-    /// second
+    /// How far the run is, on standard error
+    ///
+    /// Nothing is shown of a run that takes less than a second.
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Looking")]
+    #[arg(hide_short_help = true)]
     pub progress: ProgressChoice,
 
-    /// Write a line to FILE for each range that was tried, with tabs between its columns: which
-    /// worker, when, how long, bytes in and out, how it ended
+    /// Write a line to FILE for each range that was tried
+    ///
+    /// Tabs stand between its columns: which worker, when, how long, bytes in and out, how it ended.
     #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub joblog: Option<PathBuf>,
 
     /// Write how far the run is to FILE as OpenMetrics text, once a second and at the end
     #[arg(long, value_name = "FILE", help_heading = "Looking")]
+    #[arg(value_hint = ValueHint::FilePath, hide_short_help = true)]
     pub metrics: Option<PathBuf>,
 
-    /// Tell on standard error what the supervisor does [default: what HOST_LOG says, or off]
+    /// Tell on standard error what the supervisor does [default: off]
     #[arg(long, value_enum, value_name = "LEVEL", help_heading = "Looking")]
+    #[arg(hide_short_help = true)]
     pub log: Option<LogLevel>,
 
     /// How --log is written
     #[arg(long, value_enum, value_name = "HOW", default_value = "text", help_heading = "Looking")]
+    #[arg(hide_short_help = true)]
     pub log_format: LogFormat,
 
     /// Write the account to FILE as JSON, whichever way the run ends
@@ -408,6 +415,14 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, value_name = "HOW", help_heading = "Looking")]
     #[arg(hide_short_help = true)]
     pub errors: Option<ErrorsChoice>,
+
+    /// Write a page about the run, for a browser
+    ///
+    /// It is written whichever way the run ends: throughput, workers, time for each record, failures,
+    /// the account. Nobody else can read it. Each record is measured, which takes some 60 ns.
+    #[arg(long, value_name = "FILE.html", help_heading = "Looking")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
 
     /// Show no account at the end
     #[arg(short, long, help_heading = "Looking")]

@@ -164,9 +164,10 @@ Examples:
 
 const ENVIRONMENT: &str = "\
 Environment:
-  What stands under Workers, Limits and Sandbox, and --errors, --quiet and
-  --verbose can be given as a variable, too: HOST_WORKERS=2,
-  HOST_RANGE_SIZE=4MiB, HOST_QUIET=true. A variable goes before a job file.";
+  What stands under Workers, Limits and Sandbox, and --errors, --log,
+  --log-format, --progress, --quiet and --verbose can be given as a variable,
+  too: HOST_WORKERS=2, HOST_RANGE_SIZE=4MiB, HOST_QUIET=true. A variable goes
+  before a job file.";
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -29,6 +29,8 @@ pub mod report;
 #[cfg(not(fuzzing))]
 mod rerun;
 mod retry;
+#[cfg(not(fuzzing))]
+pub mod run_report;
 mod settings;
 pub mod stats;
 mod subcommand;
@@ -50,8 +52,8 @@ use std::process::ExitCode;
 use bytesize::ByteSize;
 use clap::{ArgMatches, Command, Parser, ValueEnum as _};
 use host::{
-    Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, OnError, Order,
-    Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
+    Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, Measure,
+    OnError, Order, Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
 };
 
 use arguments::{
@@ -61,6 +63,9 @@ use arguments::{
 pub use arguments::{LogFormat, LogLevel};
 use message::Form;
 use settings::{Means, Setting, Wrong};
+
+/// How much of a record that failed, and of what a plugin says of it, a page shows, in bytes.
+const EXCERPT: u64 = 1 << 10;
 
 /// A validated request.
 pub struct Request {
@@ -74,6 +79,8 @@ pub struct Request {
     pub logging: Logging,
     /// Where the account goes as JSON.
     pub stats: Option<PathBuf>,
+    /// Where the page about the run goes.
+    pub report: Option<PathBuf>,
 }
 
 /// What the user wants to see of a run.
@@ -326,24 +333,6 @@ fn progress(choice: ProgressChoice, quiet: bool, job: &Job, reads_stdin: bool) -
     }
 }
 
-/// What is told of the supervisor: what the command line says, or the environment.
-fn log_level(choice: Option<LogLevel>) -> Result<LogLevel, Error> {
-    match (choice, std::env::var_os("HOST_LOG")) {
-        (Some(level), _) => Ok(level),
-        (None, None) => Ok(LogLevel::Off),
-        (None, Some(word)) if word.is_empty() => Ok(LogLevel::Off),
-        (None, Some(word)) => {
-            let level = word.to_str().and_then(|word| LogLevel::from_str(word, true).ok());
-            level.ok_or_else(|| {
-                Error::Usage(format!(
-                    "HOST_LOG={}: off, error, warn, info, debug or trace is wanted",
-                    word.display()
-                ))
-            })
-        }
-    }
-}
-
 /// Checks that what is written besides the output has a file of its own.
 fn check_files(files: &[(&str, &Option<PathBuf>)], job: &Job) -> Result<(), Error> {
     let own = |flag: &str, whose: &str| {
@@ -386,7 +375,14 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             Some(seed) => Randomness::Seed(seed),
             None => Randomness::default(),
         })
-        .measure(arguments.measure)
+        .measure(match arguments.report {
+            Some(_) => Measure::Times,
+            None => arguments.measure,
+        })
+        .excerpt(match arguments.report {
+            Some(_) if arguments.show_records => EXCERPT,
+            _ => 0,
+        })
         .max_errors(arguments.max_errors.0)
         .retries(arguments.retries)
         .resume_verify(match arguments.resume_verify {
@@ -541,6 +537,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         ("--stats", &arguments.stats),
         ("--joblog", &arguments.joblog),
         ("--metrics", &arguments.metrics),
+        ("--report", &arguments.report),
     ];
     check_files(&files, &job)?;
     let watching = Watching {
@@ -550,8 +547,9 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         goes_on: arguments.resume,
         metrics: arguments.metrics,
     };
-    let logging = Logging { level: log_level(arguments.log)?, format: arguments.log_format };
-    Ok(Request { job, looks, watching, logging, stats: arguments.stats })
+    let level = arguments.log.unwrap_or(LogLevel::Off);
+    let logging = Logging { level, format: arguments.log_format };
+    Ok(Request { job, looks, watching, logging, stats: arguments.stats, report: arguments.report })
 }
 
 /// Takes bytes for words of a command line, with zeros between them: they are a request, or

@@ -202,7 +202,7 @@ fn refuse_contradiction(command: &Command, file: &[Setting]) -> Result<(), Error
 /// is private.
 fn has_variable(argument: &Arg) -> bool {
     let by_heading = ["Workers", "Limits", "Sandbox"];
-    let by_name = ["errors", "quiet", "verbose"];
+    let by_name = ["errors", "quiet", "verbose", "progress", "log", "log_format"];
     argument.get_help_heading().is_some_and(|heading| by_heading.contains(&heading))
         || by_name.contains(&argument.get_id().as_str())
 }

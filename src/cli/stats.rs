@@ -16,12 +16,17 @@ pub fn write(
     code: u8,
     error: Option<String>,
 ) -> Result<(), String> {
+    let text = format!("{:#}\n", of_run(account, code, error));
+    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// The account of a run that ended so.
+pub fn of_run(account: &Account, code: u8, error: Option<String>) -> Value {
     let mut stats = of(account);
     stats["host"] = json!(env!("CARGO_PKG_VERSION"));
     stats["exit_code"] = json!(code);
     stats["error"] = json!(error);
-    let text = format!("{stats:#}\n");
-    std::fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    stats
 }
 
 /// The account itself.

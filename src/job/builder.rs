@@ -66,6 +66,12 @@ impl JobBuilder {
         self
     }
 
+    /// How much of a record that failed is told with it, in bytes; default: nothing.
+    pub fn excerpt(mut self, bytes: u64) -> Self {
+        self.job.excerpt = bytes;
+        self
+    }
+
     /// For how long an instance of a plugin lives; default: as long as its worker.
     pub fn isolate(mut self, isolation: Isolation) -> Self {
         self.job.isolation = isolation;

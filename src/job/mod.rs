@@ -359,6 +359,8 @@ pub struct Job {
     pub(crate) time: Time,
     pub(crate) randomness: Randomness,
     pub(crate) measure: Measure,
+    /// How much of a record that failed is told with it, in bytes.
+    pub(crate) excerpt: u64,
     pub(crate) isolation: Isolation,
     pub(crate) inputs: Vec<Input>,
     pub(crate) output: Output,
@@ -405,6 +407,7 @@ impl Job {
                 time: Time::default(),
                 randomness: Randomness::default(),
                 measure: Measure::Nothing,
+                excerpt: 0,
                 isolation: Isolation::Worker,
                 inputs: Vec::new(),
                 output: Output::Stdout,

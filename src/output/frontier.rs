@@ -48,7 +48,7 @@ pub(crate) struct Failed {
     pub failure: Failure,
     /// How often it was tried.
     pub attempts: u32,
-    /// Its bytes, if they are wanted and lie in no file.
+    /// Its bytes, or the first of them, as far as they are wanted and lie in no file.
     pub record: Option<Vec<u8>>,
 }
 

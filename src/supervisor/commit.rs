@@ -313,14 +313,19 @@ impl Ledger {
             let (offset, length) = (failure.offset, failure.length);
             let mut failure = self.describe(input, failure, attempts);
             let is_letter = self.job.from == Some(From::DeadLetters);
-            if is_letter || self.dead_letters.is_some() {
-                let record = match record {
-                    // What was not kept is read again.
-                    None if is_kept(failure.kind) => {
-                        self.inputs.read_again(input, offset, length)?
-                    }
-                    record => record,
-                };
+            let is_whole = is_letter || self.dead_letters.is_some();
+            let wanted = if is_whole { length } else { length.min(self.job.excerpt) };
+            let record = match record {
+                // What was not kept is read again.
+                None if (is_whole || wanted > 0) && is_kept(failure.kind) => {
+                    self.inputs.read_again(input, offset, wanted)?
+                }
+                record => record,
+            };
+            if self.job.excerpt > 0 {
+                failure.excerpt = record.as_deref().map(|record| self.excerpt(record));
+            }
+            if is_whole {
                 let earlier = record.as_ref().filter(|_| is_letter);
                 let earlier = earlier.and_then(|line| serde_json::from_slice(line).ok());
                 let letter = match earlier {
@@ -332,6 +337,12 @@ impl Ledger {
             described.push((offset, failure));
         }
         Ok(described)
+    }
+
+    /// The beginning of a record, as much as is wanted.
+    fn excerpt(&self, record: &[u8]) -> Vec<u8> {
+        let wanted = usize::try_from(self.job.excerpt).unwrap_or(usize::MAX);
+        record[..record.len().min(wanted)].to_vec()
     }
 
     /// Notes that the job ends at the last of the records of a stretch, which failed: another
@@ -543,6 +554,7 @@ impl Ledger {
             detail,
             plugin_text,
             backtrace: backtrace.lines().map(str::to_owned).collect(),
+            excerpt: None,
         }
     }
 

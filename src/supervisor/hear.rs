@@ -180,11 +180,13 @@ impl Supervisor<'_> {
         self.ledger.count_retries(work.tries() - 1);
         for Failed { failure, attempts, record } in &mut finished.failures {
             *attempts = work.tries();
-            let wanted = matches!(self.job.on_error, OnError::DeadLetter(_))
+            let whole = matches!(self.job.on_error, OnError::DeadLetter(_))
                 || self.job.from == Some(From::DeadLetters);
-            if wanted && is_kept(failure.kind) {
+            if (whole || self.job.excerpt > 0) && is_kept(failure.kind) {
+                let wanted =
+                    if whole { failure.length } else { failure.length.min(self.job.excerpt) };
                 let at = work.in_slot(failure.offset);
-                *record = at.and_then(|at| memory.copy_input(at, failure.length));
+                *record = at.and_then(|at| memory.copy_input(at, wanted));
             }
         }
         if done.left > 0 {

@@ -60,6 +60,7 @@ mod reference;
 mod resume;
 mod retry;
 mod run;
+mod run_report;
 mod sample;
 mod starved;
 mod stats;

@@ -52,6 +52,11 @@ impl Measurements {
         self.elsewhere = self.elsewhere.saturating_add(*elsewhere);
     }
 
+    /// What records take, in nanoseconds.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.times
+    }
+
     /// What half of the records take at most, in nanoseconds.
     pub fn median(&self) -> u64 {
         self.times.value_at_quantile(0.5)

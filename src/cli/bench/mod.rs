@@ -3,7 +3,7 @@
 
 mod empty;
 mod flame_graph;
-mod measurements;
+pub mod measurements;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
