@@ -351,8 +351,12 @@ impl JobBuilder {
         let again = |(place, input): (usize, &Input)| {
             !matches!(input, Input::Path(_)) && job.inputs[..place].contains(input)
         };
-        if job.inputs.iter().enumerate().any(again) {
-            return usage("standard input (-), or what is open, can be read only once");
+        match job.inputs.iter().enumerate().find(|input| again(*input)) {
+            Some((_, Input::Stdin)) => return usage("standard input (-) can be read only once"),
+            Some((_, input)) => {
+                return Err(Error::Usage(format!("{input} can be read only once")));
+            }
+            None => {}
         }
         let has_no_name = job.inputs.iter().any(|input| !matches!(input, Input::Path(_)));
         if let Output::Directory(_) = job.output {

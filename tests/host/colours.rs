@@ -11,7 +11,8 @@ fn on_a_terminal(scene: &Scene, arguments: &str, variables: &[(&str, &str)]) -> 
     let mut command = Command::new("script");
     let line = format!("{} {arguments}", env!("CARGO_BIN_EXE_host"));
     command.args(["-q", "-e", "-c", &line, "/dev/null"]).current_dir(scene.path(""));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+    // What shows logs of a CI is taken for a terminal with colours, whatever it says it is.
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         command.env_remove(name);
     }
     command.env("TERM", "xterm-256color").env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));

@@ -293,6 +293,12 @@ fn a_refusal_leaves_what_is_compressed_as_it_was() {
     assert_eq!(scene.read("out.ndjson.gz.partial"), before);
 }
 
+/// Puts another file in the place of the input: while that is there, it cannot have its inode.
+fn anew(scene: &Scene, data: &str) {
+    scene.file("new", data);
+    fs::rename(scene.path("new"), scene.path("data.ndjson")).unwrap();
+}
+
 #[test]
 fn inputs_have_to_be_what_they_were() {
     let data = lines(60, 37);
@@ -310,8 +316,7 @@ fn inputs_have_to_be_what_they_were() {
     let scene = stopped("");
     scene.file("data.ndjson", &data);
     refuses(&scene, run, "data.ndjson was changed since");
-    fs::remove_file(scene.path("data.ndjson")).unwrap();
-    scene.file("other", "").file("data.ndjson", &data);
+    anew(&scene, &data);
     refuses(&scene, run, "data.ndjson is another file than before");
     refuses(&scene, full, "has to be given from the beginning");
     scene.file("data.ndjson", &data[..data.len() - 1]);
@@ -319,8 +324,7 @@ fn inputs_have_to_be_what_they_were() {
 
     // A hash of all that is done proves it.
     let scene = stopped("--resume-verify full");
-    fs::remove_file(scene.path("data.ndjson")).unwrap();
-    scene.file("other", "").file("data.ndjson", &data);
+    anew(&scene, &data);
     refuses(&scene, run, "another file");
     let changed = data.replace("\"n\":5,", "\"n\":6,");
     scene.file("data.ndjson", &changed);

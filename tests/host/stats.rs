@@ -28,7 +28,7 @@ fn the_sums_of_a_job_that_is_done() {
     let stats = stats(&scene);
     let records = json!({
         "read": 500, "used": 490, "dropped": 0, "skipped": 0, "dead_lettered": 10, "failed": 0,
-        "before_this_run": 0,
+        "passed_over": 0, "before_this_run": 0,
     });
     assert_eq!(stats["records"], records);
     assert_eq!(stats["failures"], json!({ "trap": 10 }));

@@ -55,7 +55,9 @@ fn the_environment_says_it_where_the_command_line_does_not() {
     ran.exits(0).says("a worker is online").says("the job is done").never_says("a range");
     let ran = run("--log warn", Some("trace"));
     assert_eq!(ran.exits(0).stderr.matches(" INFO ").count(), 0);
-    run("", Some("loud")).exits(2).says("HOST_LOG=loud: one of off, error, warn, info, debug, trace");
+    run("", Some("loud"))
+        .exits(2)
+        .says("HOST_LOG=loud: one of off, error, warn, info, debug, trace");
 }
 
 #[test]
