@@ -147,6 +147,9 @@ function timeline() {
 }
 
 function workers() {
+  if (!stats.workers.length) {
+    return section('workers', 'Workers', html('p', {}, 'No worker was started.'));
+  }
   const shares = data.workers.map((worker) => {
     const there = presence(worker);
     return there > 0 ? percent(Math.min(1, total(worker.busy) / there)) : '–';
