@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::compression::gzip;
 use crate::inputs::make_fifo;
 use crate::run::Scene;
 use crate::wat;
@@ -75,6 +76,25 @@ fn the_result_of_a_reduce_is_counted() {
     assert_eq!(ran.stderr.lines().count(), objects(&ran.stderr).len());
     let last = objects(&ran.stderr).pop().unwrap();
     assert_eq!((&last["output_records"], &last["output_bytes"]), (&json!(3), &json!(6)));
+}
+
+#[test]
+fn a_share_is_known_of_compressed_files_too() {
+    let scene = Scene::new();
+    let data: String = (0..20_000).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    scene.file("a.ndjson.gz", gzip(data.as_bytes())).file("b.ndjson", &data);
+    scene.file("empty.ndjson", "").file("c.json", "[1, 2]\n\n");
+    let host = scene.host(&wat::keeps_all()).args("--progress json --to ndjson --workers 1");
+    let ran = host.args("a.ndjson.gz b.ndjson empty.ndjson c.json").run();
+    let last = objects(&ran.exits(0).stderr).pop().unwrap();
+    assert_eq!((&last["share"], &last["total_bytes"]), (&json!(1.0), &Value::Null));
+    assert_eq!(last["records"], 40_002);
+    // A record that fails ends the run in the middle of what is stored.
+    scene.file("failing.ndjson", format!("{data}\"!\"\n{data}"));
+    let host = scene.host(&wat::traps()).args("--progress json failing.ndjson");
+    let last = objects(&host.run().exits(1).stderr).pop().unwrap();
+    let share = last["share"].as_f64().unwrap();
+    assert!((0.45..0.55).contains(&share), "{share}");
 }
 
 #[test]

@@ -80,7 +80,7 @@ impl Watch {
             while stopped.recv_timeout(FRAME) == Err(RecvTimeoutError::Timeout) {
                 views.draw(&shared);
                 if turn.elapsed() >= TURN {
-                    turn += TURN;
+                    turn = Instant::now();
                     views.write(&shared);
                 }
             }

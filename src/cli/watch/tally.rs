@@ -171,6 +171,10 @@ impl Tally {
     /// Takes in how the run has ended.
     pub fn end(&mut self, ended: &Result<Account, Box<JobFailed>>) {
         self.stage = Stage::Done;
+        if let (Ok(_), Some(total)) = (ended, self.total_stored) {
+            // No range has what stands behind the last one.
+            self.stored = total;
+        }
         if let Err(failed) = ended {
             self.stage = Stage::Failed;
             if let Error::Record(failure) = &failed.error {
