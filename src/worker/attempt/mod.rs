@@ -148,7 +148,7 @@ fn try_until(worker: &mut Worker, process: Process, until: u64) -> Result<Ended,
         while let Some(item) = ahead {
             ahead = piece.next();
             let end = match item {
-                Item::Record(record) if attempt.leaves_out(*sample, &record) => {
+                Item::Record(record) if attempt.leaves_out(sample.as_ref(), &record) => {
                     attempt.pass_over(&record, gathers)
                 }
                 Item::Record(record) if gathers => attempt.gather(batch, record, shown)?,
@@ -485,7 +485,7 @@ impl Attempt<'_> {
     }
 
     #[inline]
-    fn leaves_out(&self, sample: Option<Sample>, record: &Record<'_>) -> bool {
+    fn leaves_out(&self, sample: Option<&Sample>, record: &Record<'_>) -> bool {
         sample.is_some_and(|sample| !sample.has(self.process.range.input.0, record.start))
     }
 
