@@ -30,8 +30,8 @@ fn blocks(document: &str) -> impl Iterator<Item = (&str, &str)> {
     document.split("```").skip(1).step_by(2).filter_map(|block| block.split_once('\n'))
 }
 
-/// The `sh` blocks of a document; an `output` block is what each one since the `output` block
-/// before it prints. `sh,jq` needs jq.
+/// The `sh` blocks of a document; an `output` block is what the one before it prints. `sh,jq`
+/// needs jq, and prints the same as those beside it that have no output of their own.
 fn examples(document: &str) -> Vec<Example> {
     let mut examples: Vec<Example> = Vec::new();
     for (info, text) in blocks(document) {
@@ -42,8 +42,16 @@ fn examples(document: &str) -> Vec<Example> {
                 examples.push(Example { command: text.to_owned(), output: None, needs });
             }
             "output" => {
-                let shown = examples.iter_mut().rev().take_while(|one| one.output.is_none());
-                let count = shown.map(|one| one.output = Some(text.to_owned())).count();
+                let mut beside = true;
+                let mut count = 0;
+                for one in examples.iter_mut().rev().take_while(|one| one.output.is_none()) {
+                    if !beside && one.needs.is_none() {
+                        break;
+                    }
+                    beside = one.needs.is_some();
+                    one.output = Some(text.to_owned());
+                    count += 1;
+                }
                 assert!(count > 0, "an output of nothing: {text}");
             }
             _ => {}
