@@ -44,11 +44,9 @@ pub const INHERITED: i32 = 99;
 const FIRST_WORKER: &str = "guard-1001";
 const FIRST_COMPILE: &str = "guard-0";
 
-/// The record is one that the plugin keeps. In the test data this string occurs
-/// nowhere but in the member that the plugin looks at.
+/// The record is one that the plugin `longer` keeps: its line has more than 640 bytes.
 pub fn is_kept(line: &[u8]) -> bool {
-    const WANTED: &[u8] = br#","type":"PushEvent","#;
-    line.windows(WANTED.len()).any(|bytes| bytes == WANTED)
+    line.strip_suffix(b"\n").unwrap_or(line).len() > 640
 }
 
 /// The attack after which this executable is named.
