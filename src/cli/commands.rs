@@ -7,12 +7,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Command, CommandFactory as _, ValueHint};
+use clap::{Command, CommandFactory as _, Parser, ValueHint};
 use host::Error;
 
 use super::merge::MERGE;
 use super::retry::RETRY;
-use super::{Arguments, Request, bench, check, completions, doctor, inspect, manual, new, test};
+use super::{
+    Arguments, Request, bench, check, completions, doctor, inspect, manual, new, said, test,
+};
 
 /// A subcommand.
 pub struct Known {
@@ -26,29 +28,35 @@ pub struct Known {
 
 /// The subcommands, by name.
 static ALL: [Known; 10] = [
-    Known { name: "bench", command: bench::command, request: || Err(bench::run()) },
-    Known { name: "check", command: check::command, request: || Err(check::run()) },
+    Known { name: "bench", command: bench::Arguments::command, request: || does(bench::run) },
+    Known { name: "check", command: check::Arguments::command, request: || does(check::run) },
     Known {
         name: "completions",
-        command: completions::command,
-        request: || Err(completions::run()),
+        command: completions::Arguments::command,
+        request: || does(completions::run),
     },
-    Known { name: "doctor", command: doctor::command, request: || Err(doctor::run()) },
-    Known { name: "inspect", command: inspect::command, request: || Err(inspect::run()) },
-    Known { name: "man", command: manual::command, request: || Err(manual::run()) },
+    Known { name: "doctor", command: doctor::Arguments::command, request: || does(doctor::run) },
+    Known { name: "inspect", command: inspect::Arguments::command, request: || does(inspect::run) },
+    Known { name: "man", command: manual::Arguments::command, request: || does(manual::run) },
     Known {
         name: "merge",
         command: || MERGE.command(),
         request: || MERGE.request(std::env::args_os().skip(1)),
     },
-    Known { name: "new", command: new::command, request: || Err(new::run()) },
+    Known { name: "new", command: new::Arguments::command, request: || does(new::run) },
     Known {
         name: "retry",
         command: || RETRY.command(),
         request: || RETRY.request(std::env::args_os().skip(1)),
     },
-    Known { name: "test", command: test::command, request: || Err(test::run()) },
+    Known { name: "test", command: test::Arguments::command, request: || does(test::run) },
 ];
+
+/// Has a subcommand that is no job do what the words behind its name say.
+fn does<T: Parser>(run: fn(T) -> ExitCode) -> Result<Request, ExitCode> {
+    let arguments = T::try_parse_from(std::env::args_os().skip(1)).map_err(said)?;
+    Err(run(arguments))
+}
 
 /// The subcommand of this name. Subcommands are only the first argument, so that no plugin's
 /// input is taken for one.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
 
 use super::commands;
@@ -18,7 +18,7 @@ Examples:
   host completions zsh > ~/.zfunc/_host             with fpath+=~/.zfunc before compinit
   host completions fish > ~/.config/fish/completions/host.fish"
 )]
-struct Arguments {
+pub struct Arguments {
     /// The shell
     #[arg(value_enum)]
     shell: Known,
@@ -32,17 +32,8 @@ enum Known {
     Fish,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Prints them.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let shell = match arguments.shell {
         Known::Bash => Shell::Bash,
         Known::Zsh => Shell::Zsh,

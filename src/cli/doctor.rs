@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, Parser};
+use clap::Parser;
 
 use bytesize::ByteSize;
 use host::{CacheUse, Finding, default_cache, default_workers, look_into_cache, printable};
@@ -23,24 +23,14 @@ use super::report;
     after_help = "\
 Exit codes: 0 a run can have what it always demands; 2 nothing was looked at; 3 it cannot."
 )]
-struct Arguments {
+pub struct Arguments {
     /// Tell it as JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Tries everything and tells. The exit code is 3 if `host` would refuse to run here.
-pub fn run() -> ExitCode {
-    let words = std::env::args_os().skip(1);
-    let arguments = match super::parse::<Arguments>(words) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let findings = match host::doctor() {
         Ok(findings) => findings,
         Err(error) => return report::refuse(&error),

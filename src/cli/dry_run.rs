@@ -52,7 +52,8 @@ fn write_text(text: &mut String, job: &Job, explanation: &Explanation) -> fmt::R
         writeln!(text, "records: {selection}")?;
     }
     let output = match &explanation.output {
-        Output::Stdout | Output::Open(_) => "standard output".to_owned(),
+        Output::Stdout => "standard output".to_owned(),
+        Output::Open(open) => printable(&open.to_string()),
         Output::Path(path) => shown(path),
         Output::Directory(path) => format!("a file for each input in {}", shown(path)),
     };

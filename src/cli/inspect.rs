@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Command, CommandFactory as _, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
@@ -31,7 +31,7 @@ Examples:
   host inspect filter            one world or interface, with all that holds of it
   host inspect --write wit       the files, for wit-bindgen, componentize-py and the like"
 )]
-struct Arguments {
+pub struct Arguments {
     /// What to show whole
     #[arg(value_parser = PossibleValuesParser::new(names()))]
     name: Option<String>,
@@ -41,17 +41,8 @@ struct Arguments {
     write: Option<PathBuf>,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Shows what is asked for.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let text = match (&arguments.name, &arguments.write) {
         (Some(name), _) => text(name).to_owned(),
         (None, Some(directory)) => match write(directory) {

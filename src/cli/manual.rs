@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Command, CommandFactory as _, Parser, ValueHint};
+use clap::{Command, Parser, ValueHint};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use host::{Error, printable};
@@ -24,7 +24,7 @@ Examples:
   host man retry | man -l -                         that of a subcommand
   host man --write ~/.local/share/man/man1          all of them, for man host, man host-retry"
 )]
-struct Arguments {
+pub struct Arguments {
     /// The subcommand whose page is printed; without it that of host
     #[arg(value_parser = PossibleValuesParser::new(commands::names()))]
     subcommand: Option<String>,
@@ -34,17 +34,8 @@ struct Arguments {
     write: Option<PathBuf>,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Prints the page that is asked for, or writes all.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let done = match (&arguments.write, &arguments.subcommand) {
         (Some(directory), _) => write(directory),
         (None, name) => print(&commands::parser(name.as_deref())),

@@ -21,10 +21,14 @@ mod job_file;
 pub mod log;
 #[cfg(not(fuzzing))]
 mod manual;
+#[cfg(not(fuzzing))]
+mod measurements;
 mod merge;
 mod message;
 #[cfg(not(fuzzing))]
 mod new;
+#[cfg(not(fuzzing))]
+mod replace;
 pub mod report;
 #[cfg(not(fuzzing))]
 mod rerun;
@@ -50,7 +54,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use clap::{ArgMatches, Command, Parser, ValueEnum as _};
+use clap::{ArgMatches, Command, ValueEnum as _};
 use host::{
     Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, Measure,
     OnError, Order, Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
@@ -238,11 +242,6 @@ enum InputsAre {
 fn show(text: &str) {
     // Nobody may be left to read it.
     let _ = std::io::stdout().write_all(text.as_bytes());
-}
-
-/// Reads arguments, or says what is wrong with them (or the help that was asked for).
-fn parse<T: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<T, ExitCode> {
-    T::try_parse_from(arguments).map_err(said)
 }
 
 /// Says what is wrong with the arguments, or the help that was asked for.
@@ -556,6 +555,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
 /// refused. And for a job file: what is understood of it are words that a parser knows.
 #[cfg(fuzzing)]
 pub fn fuzz(data: &[u8]) {
+    use clap::Parser as _;
     use std::os::unix::ffi::OsStringExt as _;
 
     let words: Vec<OsString> =

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Command, CommandFactory as _, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
@@ -37,7 +37,7 @@ const MAX_NAME: usize = 64;
 Example:
   host new pushes --lang c --op filter && cd pushes && ./build.sh && host test"
 )]
-struct Arguments {
+pub struct Arguments {
     /// The plugin's name and its directory's: small letters, digits and hyphens
     #[arg(required_unless_present = "list", value_hint = ValueHint::Other)]
     name: Option<String>,
@@ -57,17 +57,8 @@ struct Arguments {
     list: bool,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Writes the project and tells what to do with it.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let told = match (&arguments.name, &arguments.lang, &arguments.op) {
         (Some(name), Some(language), Some(operation)) => write(name, language, operation),
         _ => Ok(list()),

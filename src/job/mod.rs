@@ -39,7 +39,7 @@ impl fmt::Display for Input {
         match self {
             Input::Stdin => f.write_str("standard input"),
             Input::Path(path) => path.display().fmt(f),
-            Input::Open(open) => f.write_str(&open.name),
+            Input::Open(open) => open.fmt(f),
         }
     }
 }
@@ -483,6 +483,18 @@ impl Job {
     pub(crate) fn plugin_names(&self) -> String {
         let names: Vec<String> = self.plugins().map(|path| path.display().to_string()).collect();
         names.join(", ")
+    }
+
+    /// Whether a record that fails is kept whole: it, or the letter that it came in, is written
+    /// aside.
+    pub(crate) fn keeps_failed_whole(&self) -> bool {
+        matches!(self.on_error, OnError::DeadLetter(_)) || self.from == Some(From::DeadLetters)
+    }
+
+    /// How much is kept of a record of so many bytes that fails, if it can be: all of it, or what
+    /// is wanted as an excerpt.
+    pub(crate) fn kept_of_failed(&self, length: u64) -> u64 {
+        if self.keeps_failed_whole() { length } else { length.min(self.excerpt) }
     }
 
     /// Which records are processed, in words for people; nothing where all are.

@@ -1,5 +1,6 @@
 //! A file, pipe or socket that the program which uses this library has open already.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 /// a [`Job`](crate::Job).
 #[derive(Clone, Debug)]
 pub struct Open {
-    pub(super) name: Arc<str>,
+    name: Arc<str>,
     file: Arc<File>,
 }
 
@@ -25,6 +26,12 @@ impl Open {
     /// A descriptor of its own for the same open file.
     pub(crate) fn file(&self) -> io::Result<File> {
         self.file.try_clone()
+    }
+}
+
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }
 

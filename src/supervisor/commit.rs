@@ -313,8 +313,8 @@ impl Ledger {
             let (offset, length) = (failure.offset, failure.length);
             let mut failure = self.describe(input, failure, attempts);
             let is_letter = self.job.from == Some(From::DeadLetters);
-            let is_whole = is_letter || self.dead_letters.is_some();
-            let wanted = if is_whole { length } else { length.min(self.job.excerpt) };
+            let (is_whole, wanted) =
+                (self.job.keeps_failed_whole(), self.job.kept_of_failed(length));
             let record = match record {
                 // What was not kept is read again.
                 None if (is_whole || wanted > 0) && is_kept(failure.kind) => {

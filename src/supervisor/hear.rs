@@ -7,9 +7,7 @@ use crate::dead_letter::is_kept;
 use crate::error::Error;
 use crate::event::{Event, Reason};
 use crate::fault;
-use crate::input::From;
 use crate::ipc::{Heard, Violation, is_of_this_process};
-use crate::job::OnError;
 use crate::output::{Failed, Finished};
 use crate::protocol::{Done, End, Fatal, Request, Response, Retries, Start};
 use crate::sandbox::{self, Locked};
@@ -180,11 +178,9 @@ impl Supervisor<'_> {
         self.ledger.count_retries(work.tries() - 1);
         for Failed { failure, attempts, record } in &mut finished.failures {
             *attempts = work.tries();
-            let whole = matches!(self.job.on_error, OnError::DeadLetter(_))
-                || self.job.from == Some(From::DeadLetters);
-            if (whole || self.job.excerpt > 0) && is_kept(failure.kind) {
-                let wanted =
-                    if whole { failure.length } else { failure.length.min(self.job.excerpt) };
+            let wants_some = self.job.keeps_failed_whole() || self.job.excerpt > 0;
+            if wants_some && is_kept(failure.kind) {
+                let wanted = self.job.kept_of_failed(failure.length);
                 let at = work.in_slot(failure.offset);
                 *record = at.and_then(|at| memory.copy_input(at, wanted));
             }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use host::{grouped, printable};
 
-use super::measurements::Stacks;
+use crate::cli::measurements::Stacks;
 
 /// The picture's width, and the height of a function, in pixels.
 const WIDTH: f64 = 1200.0;

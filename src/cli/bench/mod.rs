@@ -3,7 +3,6 @@
 
 mod empty;
 mod flame_graph;
-pub mod measurements;
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -11,13 +10,13 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
-use clap::{Command, CommandFactory as _, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 use host::{Account, Error, Event, ExplainedPlugin, Job, Measure, grouped, printable};
 
+use super::measurements::{Measurements, time};
 use super::report::{self, Reporter};
 use super::trial::Trial;
 use super::{Looks, PluginLog};
-use measurements::{Measurements, time};
 
 /// Measures how fast a plugin is, and where its time goes
 ///
@@ -39,7 +38,7 @@ Examples:
 Exit codes: 0 it was measured; 1 a record failed, or something else; 2 nothing was done; 3 the \
 sandbox cannot be had."
 )]
-struct Arguments {
+pub struct Arguments {
     /// The plugin's file
     #[arg(value_hint = ValueHint::FilePath)]
     plugin: PathBuf,
@@ -73,17 +72,8 @@ const LOOKS: usize = 3;
 /// So many functions are named.
 const NAMED: usize = 10;
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Measures and tells.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     match bench(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Refused(error)) => report::refuse(&error),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bytesize::ByteSize;
-use clap::{Command, CommandFactory as _, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 use host::{Checkup, Description, Error, Job, PluginKind, printable};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ Examples:
 Exit codes: 0 it can be run, and repeated; 1 it cannot; 2 nothing was looked at; 3 the sandbox \
 cannot be had."
 )]
-struct Arguments {
+pub struct Arguments {
     /// The plugin's file
     #[arg(value_hint = ValueHint::FilePath)]
     plugin: PathBuf,
@@ -54,17 +54,8 @@ struct Arguments {
     flags: Vec<String>,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Looks at the plugin and tells.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let looked = Job::builder(&arguments.plugin).build().and_then(|job| host::check(&job));
     let checkup = match looked {
         Ok(checkup) => checkup,

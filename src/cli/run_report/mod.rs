@@ -9,7 +9,7 @@ mod times;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,6 +17,7 @@ use host::{Account, Error, Event, JobFailed, Layers, Origin, default_workers, pr
 use serde::Serialize;
 use serde_json::Value;
 
+use super::replace::{directory, replace};
 use super::{Looks, stats};
 use command::Command;
 use failures::Failures;
@@ -175,7 +176,9 @@ impl Report {
         let data = self.data(stats::of_run(account, code, error));
         let written = serde_json::to_string(&data)
             .map_err(io::Error::from)
-            .and_then(|data| replace(&self.path, &page::page(&data)));
+            .and_then(|data| check(&self.path).map(|()| data))
+            // Nobody else may read it.
+            .and_then(|data| replace(&self.path, 0o600, &page::page(&data)));
         written.map_err(|error| format!("cannot write {}: {error}", self.path.display()))
     }
 
@@ -216,11 +219,6 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The directory that the page is to stand in.
-fn directory(path: &Path) -> &Path {
-    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Whether the page may be written there: what is there already must be a report or empty, so
 /// that no slip of the hand replaces data or a plugin by it.
 fn check(path: &Path) -> io::Result<()> {
@@ -239,12 +237,4 @@ fn check(path: &Path) -> io::Result<()> {
     }
     let text = "what is there is no report of an earlier run; name another file, or remove it";
     Err(io::Error::other(text))
-}
-
-/// Puts the page in place of what is there, whole or not at all. Nobody else may read it.
-fn replace(path: &Path, page: &str) -> io::Result<()> {
-    check(path)?;
-    let mut file = tempfile::Builder::new().prefix(".report-").tempfile_in(directory(path))?;
-    file.write_all(page.as_bytes())?;
-    file.persist(path).map(drop).map_err(io::Error::from)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use host::{Error, Event, LoggedRecord, printable};
 use serde::Serialize;
 
-use crate::cli::bench::measurements::Measurements;
+use crate::cli::measurements::Measurements;
 
 /// So many records are named.
 const NAMED: usize = 10;

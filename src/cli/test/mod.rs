@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use clap::{Command, CommandFactory as _, Parser};
+use clap::Parser;
 use host::{Error, printable};
 
 use super::report;
@@ -47,7 +47,7 @@ Examples:
 
 Exit codes: 0 all is as expected; 1 something is not; 2 there was nothing to run."
 )]
-struct Arguments {
+pub struct Arguments {
     /// The plugin, or the directory in which it lies; its cases lie in `cases/` beside it
     #[arg(default_value = ".", hide_default_value = true)]
     plugin: PathBuf,
@@ -61,17 +61,8 @@ struct Arguments {
     update: bool,
 }
 
-/// Its parser.
-pub fn command() -> Command {
-    Arguments::command()
-}
-
 /// Runs the cases and tells of each.
-pub fn run() -> ExitCode {
-    let arguments = match super::parse::<Arguments>(std::env::args_os().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(code) => return code,
-    };
+pub fn run(arguments: Arguments) -> ExitCode {
     let (plugin, cases) = match find(&arguments) {
         Ok(found) => found,
         Err(error) => return report::refuse(&error),

@@ -2,15 +2,12 @@
 //! collector and the like. The file is replaced as a whole, so that no reader sees half of it.
 
 use std::fmt::{Display, Write as _};
-use std::fs::Permissions;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use tempfile::Builder;
-
 use super::tally::{Histogram, Stage, Tally};
+use crate::cli::replace::replace;
 
 /// The file.
 pub struct Metrics {
@@ -35,15 +32,7 @@ impl Metrics {
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, text: &str) -> io::Result<()> {
-        let directory = self.path.parent().filter(|above| !above.as_os_str().is_empty());
-        let mut file = Builder::new()
-            .prefix(".host-metrics")
-            // Less the bits that the umask takes away.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.persist(&self.path)?;
-        Ok(())
+        replace(&self.path, 0o666, text)
     }
 }
 
