@@ -26,6 +26,18 @@ pub(crate) mod worker {
     pub(crate) const PLUGINS: RawFd = slot(SLOTS);
 }
 
+/// What stands where in a table worker.
+pub(crate) mod table {
+    use super::{FIRST, RawFd};
+
+    /// The input memory of its slot.
+    pub(crate) const INPUT: RawFd = FIRST;
+    /// The output memory of its slot.
+    pub(crate) const OUTPUT: RawFd = FIRST + 1;
+    /// The first of its files: what it reads.
+    pub(crate) const FILES: RawFd = FIRST + 2;
+}
+
 /// What stands where in a compile worker.
 pub(crate) mod compile {
     use super::{FIRST, RawFd};

@@ -123,6 +123,12 @@ pub enum Error {
     /// Output could not be written.
     #[error("cannot write the output: {0}")]
     WriteOutput(io::Error),
+    /// What came of the records does not become a table.
+    #[error("cannot make the table: {why}")]
+    Table {
+        /// What stands in the way, and the remedy.
+        why: String,
+    },
     /// The reader of standard output went away.
     #[error("the reader of the output closed it")]
     ClosedPipe,

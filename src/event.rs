@@ -103,6 +103,11 @@ pub enum Event<'a> {
         /// How many bytes.
         bytes: u64,
     },
+    /// A table is made of what came of the records, after the last of them.
+    Table {
+        /// How much of that is done, from 0 to 1.
+        done: f64,
+    },
     /// A worker's process has ended.
     Exit {
         /// The worker's place.

@@ -17,6 +17,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("journals", crate::journal::fuzz),
     ("letters", crate::worker::fuzz_letters),
     ("states", crate::state_file::fuzz),
+    ("pieces", crate::tables::fuzz_pieces),
+    #[cfg(feature = "tables")]
+    ("parquet", crate::tables::fuzz_parquet),
+    #[cfg(feature = "tables")]
+    ("arrow", crate::tables::fuzz_arrow),
+    #[cfg(feature = "tables")]
+    ("lines", crate::tables::fuzz_lines),
     ("entries", crate::compile::fuzz_entries),
     ("plugins", crate::runtime::fuzz_plugins),
 ];

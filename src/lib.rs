@@ -58,6 +58,7 @@ mod slots;
 mod state_file;
 mod stop;
 mod supervisor;
+mod tables;
 mod text;
 mod worker;
 mod worker_handle;

@@ -16,6 +16,7 @@ use crate::records::Format;
 use crate::records::csv::Delimiter;
 use crate::sample::Sample;
 use crate::sandbox::{Layers, Plan};
+use crate::tables::Rows;
 
 /// The longest response, in bytes as ipc-channel sends it, headers included.
 pub(crate) const MAX_RESPONSE: usize = 512;
@@ -58,6 +59,11 @@ pub(crate) enum Request {
     /// To a compile worker: compile the plugin that was handed over, which has so many
     /// bytes, and report what it is if that is wanted.
     Compile { length: u64, describe: bool },
+    /// To a table worker: open the table; the task lies in the slot, encoded in so many bytes.
+    /// What is fetched under this nonce is a summary of it, or the table that is written.
+    Table { nonce: Nonce, task: u64 },
+    /// To a table worker: give these rows.
+    Rows { nonce: Nonce, rows: Rows },
     /// Load the plugin; what holds for every range.
     Start(Start),
     /// Process a range.

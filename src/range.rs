@@ -1,5 +1,6 @@
 //! Names for places in the input: which input, which bytes of it.
 
+use rustix::rand::{GetRandomFlags, getrandom};
 use serde::{Deserialize, Serialize};
 
 /// An input's place on the command line, from 0.
@@ -28,3 +29,14 @@ pub struct Range {
 /// One try at a range: an unguessable number that an answer has to repeat.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Nonce(pub u64);
+
+impl Nonce {
+    /// A number that a worker can only know by having been told.
+    pub fn new() -> Nonce {
+        let mut bytes = [0; 8];
+        // Only an early boot or a very old kernel refuses; then the number is merely
+        // guessable, which costs no safety while every other number is checked too.
+        let _ = getrandom(&mut bytes, GetRandomFlags::empty());
+        Nonce(u64::from_ne_bytes(bytes))
+    }
+}

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::fault;
 use crate::ipc::SocketDirectory;
 use crate::sandbox::{self, Layer};
-use crate::{compile, descriptors, worker};
+use crate::{compile, descriptors, tables, worker};
 
 /// The first argument of a process that is to be a worker. Nobody types it.
 const MARK: &str = "--host-role";
@@ -31,6 +31,8 @@ pub(crate) enum Role {
     Worker,
     /// Checks and compiles the plugin.
     Compile,
+    /// Reads or writes a table.
+    Table,
 }
 
 impl Role {
@@ -38,6 +40,7 @@ impl Role {
         match self {
             Role::Worker => "worker",
             Role::Compile => "compile",
+            Role::Table => "table",
         }
     }
 }
@@ -219,6 +222,7 @@ fn serve(arguments: &[OsString]) -> anyhow::Result<()> {
     match role.to_str() {
         Some("worker") => worker::serve(&guard),
         Some("compile") => compile::serve(&guard),
+        Some("table") => tables::serve(&guard),
         _ => bail!("unknown role"),
     }
 }

@@ -111,7 +111,7 @@ pub(super) struct Arguments {
     /// How the input is laid out [default: by its name]
     ///
     /// By its name means ndjson for .ndjson and .jsonl, lines for .txt, csv for .csv, tsv for
-    /// .tsv, and otherwise json: an array if it starts with `[`, or values one after another.
+    /// .tsv, parquet for .parquet, arrow for .arrow, .arrows and .feather, and otherwise json: an array if it starts with `[`, or values one after another.
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     pub from: Option<FromFormat>,
 
@@ -120,13 +120,23 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "POINTER", help_heading = "Formats", hide_short_help = true)]
     pub records: Option<Pointer>,
 
-    /// How the output is laid out [default: as the first input]
+    /// How the output is laid out [default: as the first input, or Parquet or Arrow by its name]
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     pub to: Option<ToFormat>,
 
-    /// The columns of CSV or TSV output, in this order [default: those of the first input]
+    /// The columns of CSV or TSV output, in this order [default: those of the first input]; of
+    /// Parquet and Arrow only these are read, where the output is neither CSV nor TSV
     #[arg(long, value_name = "NAME,...", help_heading = "Formats", hide_short_help = true)]
     pub columns: Option<String>,
+
+    /// The schema of Parquet or Arrow output [default: that of the input where plugins only
+    /// choose records, otherwise one that all records fit]
+    ///
+    /// FILE is a Parquet message type (`message m { required int64 id; ... }`), or a Parquet or
+    /// Arrow file that has the schema.
+    #[arg(long, value_name = "FILE", help_heading = "Formats", hide_short_help = true)]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub schema: Option<PathBuf>,
 
     /// CSV and TSV have no row that names their columns: the first row is a record too,
     /// plugins see arrays, and the output begins with no such row
@@ -306,6 +316,11 @@ pub(super) struct Arguments {
     #[arg(hide_short_help = true)]
     pub compile_memory: ByteSize,
 
+    /// Memory that each process may take that reads or writes Parquet or Arrow [default: 4 GiB,
+    /// or part of the memory budget]
+    #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    pub table_memory: Option<ByteSize>,
+
     /// How much of the sandbox around workers there must be
     #[arg(long, value_enum, value_name = "WHAT", default_value = "auto", help_heading = "Sandbox")]
     #[arg(hide_short_help = true)]
@@ -453,6 +468,10 @@ pub(super) enum FromFormat {
     Csv,
     /// Rows of fields with tabs between them
     Tsv,
+    /// Apache Parquet: the records are its rows, as JSON
+    Parquet,
+    /// Apache Arrow IPC, a file or a stream: the records are its rows, as JSON
+    Arrow,
 }
 
 #[derive(Copy, Clone, Debug, ValueEnum)]
@@ -467,6 +486,12 @@ pub(super) enum ToFormat {
     Csv,
     /// Rows of fields with tabs between them
     Tsv,
+    /// Apache Parquet, compressed with zstd
+    Parquet,
+    /// An Apache Arrow IPC file
+    Arrow,
+    /// An Apache Arrow IPC stream
+    ArrowStream,
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug, ValueEnum)]

@@ -417,12 +417,13 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     }
     // Those that are not named have their defaults, or follow from a budget.
     type Setter = fn(JobBuilder, u64) -> JobBuilder;
-    let sizes: [(Option<ByteSize>, Setter); 5] = [
+    let sizes: [(Option<ByteSize>, Setter); 6] = [
         (arguments.memory, JobBuilder::memory),
         (arguments.max_record, JobBuilder::max_record),
         (arguments.max_output, JobBuilder::max_output),
         (arguments.max_state, JobBuilder::max_state),
         (arguments.memory_budget, JobBuilder::memory_budget),
+        (arguments.table_memory, JobBuilder::table_memory),
     ];
     for (size, set) in sizes {
         if let Some(size) = size {
@@ -463,6 +464,8 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             FromFormat::Lines => From::Lines,
             FromFormat::Csv => From::Csv,
             FromFormat::Tsv => From::Tsv,
+            FromFormat::Parquet => From::Parquet,
+            FromFormat::Arrow => From::Arrow,
         });
     }
     if let Some(pointer) = arguments.records {
@@ -484,10 +487,16 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
             ToFormat::Lines => To::Lines,
             ToFormat::Csv => To::Csv,
             ToFormat::Tsv => To::Tsv,
+            ToFormat::Parquet => To::Parquet,
+            ToFormat::Arrow => To::Arrow,
+            ToFormat::ArrowStream => To::ArrowStream,
         });
     }
     if let Some(columns) = arguments.columns {
         builder = builder.columns(columns.parse::<Columns>()?);
+    }
+    if let Some(path) = arguments.schema {
+        builder = builder.schema(path);
     }
     if arguments.no_header {
         builder = builder.no_header();

@@ -74,6 +74,7 @@ fn of_error(error: &Error) -> Message {
         Error::NoArray { name, .. } => input(message, "no-array", name),
         Error::NoRecord { name, .. } => input(message, "no-record", name),
         Error::WriteOutput(_) => message.fact("error", "write-output"),
+        Error::Table { .. } => message.fact("error", "table"),
         Error::Interrupted => message.fact("error", "interrupted"),
         Error::JobTimeout { .. } => message.fact("error", "job-timeout"),
         Error::Instantiate { plugin, .. } => {

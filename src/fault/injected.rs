@@ -222,6 +222,8 @@ fn request(request: &Request) -> &'static str {
     match request {
         Request::Prepare { .. } => "prepare",
         Request::Compile { .. } => "compile",
+        Request::Table { .. } => "table",
+        Request::Rows { .. } => "rows",
         Request::Start(_) => "start",
         Request::Process(_) => "process",
         Request::States(_) => "states",

@@ -10,11 +10,14 @@ use crate::compression::Compression;
 use crate::error::Error;
 use crate::job::{Input, Job};
 use crate::records::{BOM, CHUNK, Format};
+use crate::tables;
 
 /// How an input is laid out, as far as that can be told beforehand.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Layout {
     Known(Format),
+    /// Its rows become JSON lines.
+    Table(tables::Kind),
     /// JSON of one kind or the other: its first bytes are out of reach.
     Json,
 }
@@ -61,6 +64,8 @@ impl Opened {
     /// How it is laid out.
     pub fn layout(&self, job: &Job) -> Layout {
         match job.from.unwrap_or_else(|| self.format_by_name()) {
+            From::Parquet => Layout::Table(tables::Kind::Parquet),
+            From::Arrow => Layout::Table(tables::Kind::Arrow),
             From::Ndjson => Layout::Known(Format::Ndjson),
             From::Lines => Layout::Known(Format::Lines),
             From::Csv => Layout::Known(Format::Csv),

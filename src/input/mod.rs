@@ -15,6 +15,7 @@ mod pick;
 mod properties;
 mod source;
 mod stream;
+mod table;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,6 +31,7 @@ use crate::protocol::AfterFailure;
 use crate::range::{InputId, Range};
 use crate::records::csv::Header;
 use crate::records::{CHUNK, Fault, Format, JsonSplitter, Pointer, Splitter};
+use crate::tables::{Kind, TableWorkers};
 
 pub(crate) use expand::{Named, expand};
 #[cfg(any(test, fuzzing))]
@@ -109,6 +111,8 @@ pub(crate) struct CutRules {
     pub window: u32,
     /// What follows a record that fails.
     pub after_failure: AfterFailure,
+    /// Columns of tables that are read, where not all are.
+    pub table_columns: Option<Vec<String>>,
 }
 
 /// `--from`: formats that a user can name.
@@ -124,15 +128,30 @@ pub enum From {
     Csv,
     /// Rows of fields with tabs between them, otherwise as CSV.
     Tsv,
+    /// An Apache Parquet file: records are its rows.
+    Parquet,
+    /// An Apache Arrow IPC file or stream: records are its rows.
+    Arrow,
     /// Dead letters that a job has written: the records in them are processed again, and
     /// what comes of each has its position with it.
     DeadLetters,
 }
 
 impl From {
-    /// Whether records are rows.
+    /// Whether records are rows of text.
     pub(crate) fn is_rows(self) -> bool {
         matches!(self, From::Csv | From::Tsv)
+    }
+
+    /// What kind of table it is, if it is one.
+    pub(crate) fn table(self) -> Option<Kind> {
+        match self {
+            From::Parquet => Some(Kind::Parquet),
+            From::Arrow => Some(Kind::Arrow),
+            From::Json | From::Ndjson | From::Lines | From::Csv | From::Tsv | From::DeadLetters => {
+                None
+            }
+        }
     }
 }
 
@@ -208,6 +227,7 @@ pub(crate) fn start(
     inputs: &Arc<Inputs>,
     rules: CutRules,
     headers: HeaderRules,
+    tables: TableWorkers,
 ) -> Result<Cutter, Error> {
     // Cuts of streams carry their bytes, so only a few may wait.
     let (sender, cuts) = bounded(QUEUE);
@@ -219,8 +239,14 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new()
         .name("input".into())
         .spawn(move || {
-            let out =
-                Out { sender, held: RefCell::default(), buffers, stopped, done: rules.from_place };
+            let out = Out {
+                sender,
+                held: RefCell::default(),
+                buffers,
+                stopped,
+                done: rules.from_place,
+                tables,
+            };
             let mut headers = Headers::new(headers);
             let mut picker = Picker::new(rules.wanted);
             for opened in inputs.iter() {
@@ -249,6 +275,8 @@ struct Out {
     stopped: Arc<OwnedFd>,
     /// Everything before this place is done, and not sent again.
     done: Option<(InputId, u64)>,
+    /// Those who read tables.
+    tables: TableWorkers,
 }
 
 impl Out {
@@ -374,7 +402,8 @@ impl Beginning {
 fn settled_format(opened: &Opened, rules: &CutRules) -> Option<Format> {
     match rules.from.unwrap_or_else(|| opened.format_by_name()) {
         From::Json => None,
-        From::Ndjson => Some(Format::Ndjson),
+        // The rows of a table have become lines by then.
+        From::Ndjson | From::Parquet | From::Arrow => Some(Format::Ndjson),
         From::Lines => Some(Format::Lines),
         From::Csv => Some(Format::Csv),
         From::Tsv => Some(Format::Tsv),

@@ -1,6 +1,7 @@
 //! Opens inputs and tells what they are before anything starts.
 
 use std::cmp::Ordering;
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
@@ -13,6 +14,7 @@ use crate::compression::Compression;
 use crate::error::{Error, Grouped};
 use crate::job::{Input, Job, ResumeVerify};
 use crate::range::InputId;
+use crate::tables;
 
 /// Files that workers read by themselves; those beyond go through slots, so that
 /// any number of inputs fits the limits on descriptors.
@@ -84,12 +86,12 @@ pub(super) enum Kind {
 }
 
 impl Inputs {
-    /// Opens every input once.
+    /// Opens every input once; `from` is the format of all where the user has named it.
     ///
     /// # Errors
     /// The first input that is missing, unreadable or a directory.
-    pub fn open(inputs: &[Named]) -> Result<Inputs, Error> {
-        Inputs::open_all(inputs, Streams::Opened)
+    pub fn open(inputs: &[Named], from: Option<From>) -> Result<Inputs, Error> {
+        Inputs::open_all(inputs, from, Streams::Opened)
     }
 
     /// Opens only what can be opened again. Opening a named pipe would wait for its
@@ -97,17 +99,17 @@ impl Inputs {
     ///
     /// # Errors
     /// As [`Inputs::open`].
-    pub fn look(inputs: &[Named]) -> Result<Inputs, Error> {
-        Inputs::open_all(inputs, Streams::LeftAlone)
+    pub fn look(inputs: &[Named], from: Option<From>) -> Result<Inputs, Error> {
+        Inputs::open_all(inputs, from, Streams::LeftAlone)
     }
 
-    fn open_all(inputs: &[Named], streams: Streams) -> Result<Inputs, Error> {
+    fn open_all(inputs: &[Named], from: Option<From>, streams: Streams) -> Result<Inputs, Error> {
         let mut opened = Vec::with_capacity(inputs.len());
         let mut held = Held::default();
         for (place, Named { input, below }) in inputs.iter().enumerate() {
             let (kind, metadata) = match (input, streams) {
                 (Input::Path(path), Streams::LeftAlone) if is_stream(path) => look(path)?,
-                _ => open(input, &mut held)?,
+                _ => open(input, from, &mut held)?,
             };
             let id =
                 InputId(u32::try_from(place).map_err(|_| {
@@ -354,16 +356,12 @@ impl Opened {
     }
 
     pub fn format_by_name(&self) -> From {
-        match &self.input {
-            Input::Path(path) => match inner_extension(path) {
-                Some("ndjson" | "jsonl") => From::Ndjson,
-                Some("txt") => From::Lines,
-                Some("csv") => From::Csv,
-                Some("tsv") => From::Tsv,
-                _ => From::Json,
-            },
-            Input::Stdin | Input::Open(_) => From::Json,
-        }
+        format_by_name(&self.input)
+    }
+
+    /// What kind of table it is, if it is one; `from` is the user's word.
+    pub fn table(&self, from: Option<From>) -> Option<tables::Kind> {
+        from.unwrap_or_else(|| self.format_by_name()).table()
     }
 
     pub(super) fn open_again(&self) -> Result<File, Error> {
@@ -377,13 +375,29 @@ impl Opened {
     }
 }
 
-/// What a name says about the contents, compressed or not: `ndjson` for `a.ndjson.gz`.
-fn inner_extension(path: &Path) -> Option<&str> {
-    let inner = match Compression::of_name(path) {
-        Some(_) => Path::new(path.file_stem()?),
-        None => path,
-    };
-    inner.extension()?.to_str()
+fn format_by_name(input: &Input) -> From {
+    let Input::Path(path) = input else { return From::Json };
+    let inner = inner_name(path);
+    match tables::Kind::of_name(inner) {
+        Some(tables::Kind::Parquet) => return From::Parquet,
+        Some(tables::Kind::Arrow | tables::Kind::ArrowStream) => return From::Arrow,
+        None => {}
+    }
+    match inner.extension().and_then(OsStr::to_str) {
+        Some("ndjson" | "jsonl") => From::Ndjson,
+        Some("txt") => From::Lines,
+        Some("csv") => From::Csv,
+        Some("tsv") => From::Tsv,
+        _ => From::Json,
+    }
+}
+
+/// A name without what says that it is compressed: `a.ndjson` for `a.ndjson.gz`.
+fn inner_name(path: &Path) -> &Path {
+    match (Compression::of_name(path), path.file_stem()) {
+        (Some(_), Some(inner)) => Path::new(inner),
+        _ => path,
+    }
 }
 
 /// What is done with named pipes and devices.
@@ -425,7 +439,7 @@ impl Held {
     }
 }
 
-fn open(input: &Input, held: &mut Held) -> Result<(Kind, Metadata), Error> {
+fn open(input: &Input, from: Option<From>, held: &mut Held) -> Result<(Kind, Metadata), Error> {
     let unreadable = |source| Error::Input { name: input.to_string(), source };
     let file = match input {
         Input::Path(path) => open_path(path)?,
@@ -444,6 +458,10 @@ fn open(input: &Input, held: &mut Held) -> Result<(Kind, Metadata), Error> {
         return Ok((Kind::Stream(file), metadata));
     }
     if metadata.len() == 0 {
+        return Ok((held.stream(file, None), metadata));
+    }
+    // What workers see of a table is not what is stored.
+    if from.unwrap_or_else(|| format_by_name(input)).table().is_some() {
         return Ok((held.stream(file, None), metadata));
     }
     // What is compressed has to be read from its beginning to its end.

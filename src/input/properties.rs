@@ -14,6 +14,7 @@ use crate::protocol::AfterFailure;
 use crate::range::InputId;
 use crate::records::properties::{Sample, samples};
 use crate::records::{Format, Item, RangeReader, Record};
+use crate::tables::TableWorkers;
 
 /// An input as it was found.
 fn named(path: &Path) -> Named {
@@ -24,6 +25,14 @@ fn named(path: &Path) -> Named {
 fn records(sample: &Sample, inputs: Inputs, file: Option<&File>, range_size: u64) -> Vec<String> {
     let found = records_from(sample, inputs, file, range_size, 0);
     found.into_iter().map(|(_, record)| record).collect()
+}
+
+/// Table workers that nobody asks for.
+fn no_tables() -> TableWorkers {
+    let settings =
+        crate::protocol::Settings { metering: crate::protocol::Metering::None, stack: 0 };
+    let directory = Arc::new(crate::ipc::SocketDirectory::new().unwrap());
+    TableWorkers::new(directory, crate::sandbox::Sandbox::Off.plan(), settings, 0, 1)
 }
 
 /// The same where everything before a place is done. With each record goes the place
@@ -52,9 +61,10 @@ fn records_from(
         max_record: 1 << 20,
         window: crate::compression::WINDOW,
         after_failure: AfterFailure::GoOn,
+        table_columns: None,
     };
     let headers = HeaderRules { first_row: FirstRow::Record, needs: Needs::Nothing };
-    let cutter = start(&Arc::new(inputs), rules, headers).unwrap();
+    let cutter = start(&Arc::new(inputs), rules, headers, no_tables()).unwrap();
     let mut found = Vec::new();
     let mut at = place;
     let mut buffer = Vec::new();
@@ -103,7 +113,7 @@ fn packed(text: &str) -> Inputs {
     let mut packer = flate2::write::GzEncoder::new(&mut file, flate2::Compression::fast());
     packer.write_all(text.as_bytes()).unwrap();
     packer.finish().unwrap();
-    Inputs::open(&[named(file.path())]).unwrap()
+    Inputs::open(&[named(file.path())], None).unwrap()
 }
 
 proptest! {
@@ -116,7 +126,7 @@ proptest! {
         prop_assume!(!sample.text.is_empty());
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(sample.text.as_bytes()).unwrap();
-        let inputs = Inputs::open(&[named(file.path())]).unwrap();
+        let inputs = Inputs::open(&[named(file.path())], None).unwrap();
         let found = records(&sample, inputs, Some(file.as_file()), range_size);
         prop_assert_eq!(found, sample.records());
     }
@@ -133,7 +143,7 @@ proptest! {
         prop_assume!(!sample.records().is_empty());
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(sample.text.as_bytes()).unwrap();
-        let open = || Inputs::open(&[named(file.path())]).unwrap();
+        let open = || Inputs::open(&[named(file.path())], None).unwrap();
         let all = records_from(&sample, open(), Some(file.as_file()), range_size, 0);
         let done = which.index(all.len());
         let place = all[done].0;
@@ -157,7 +167,7 @@ proptest! {
         prop_assume!(sample.format != Format::JsonSequence || !sample.text.trim_start().starts_with('['));
         let (reader, mut writer) = std::io::pipe().unwrap();
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
-        let inputs = Inputs::open(&[named(path.as_ref())]).unwrap();
+        let inputs = Inputs::open(&[named(path.as_ref())], None).unwrap();
         drop(reader);
         let text = sample.text.clone();
         let wrote = std::thread::spawn(move || {

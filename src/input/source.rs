@@ -1,5 +1,5 @@
 //! The bytes of a stream: as they come, or decompressed on their way. What is compressed
-//! is known by its first bytes, not by its name.
+//! is known by its first bytes, not by its name. Or the rows of a table.
 
 use std::fs::File;
 use std::io::{self, BufReader, Chain, Cursor, Read};
@@ -10,8 +10,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::{Opened, table};
 use crate::compression::{Compression, Decoder};
 use crate::records::CHUNK;
+use crate::tables::Reader;
 
 /// Bytes of a compressed stream that are read at once.
 const PACKED: usize = 128 << 10;
@@ -71,6 +73,36 @@ impl Read for Raw<'_> {
     }
 }
 
+/// What is cut: a stream, or the rows of a table as lines.
+pub(super) enum Text<'a> {
+    Bytes(Bytes<'a>),
+    /// With its file.
+    Table(Box<Reader<'a>>, &'a File),
+}
+
+impl<'a> Text<'a> {
+    /// Waits for bytes and appends them: what there is, but no more than `most`. Gives how
+    /// many, 0 at the end.
+    pub fn read(&mut self, into: &mut Vec<u8>, most: usize, opened: &Opened) -> io::Result<usize> {
+        match self {
+            Text::Bytes(bytes) => bytes.read(into, most),
+            Text::Table(reader, file) => {
+                let read = reader.read(into, most)?;
+                table::note_progress(opened, file, reader.done());
+                Ok(read)
+            }
+        }
+    }
+
+    /// The stream below, where waiting for it says when there is more here.
+    pub fn raw(&self) -> Option<Raw<'a>> {
+        match self {
+            Text::Bytes(bytes) => bytes.raw(),
+            Text::Table(..) => None,
+        }
+    }
+}
+
 type Packed<'a> = BufReader<Chain<Cursor<Vec<u8>>, Raw<'a>>>;
 
 /// Gives the bytes of a stream.
@@ -91,14 +123,9 @@ impl<'a> Bytes<'a> {
         Bytes { raw: Raw { file, stop }, first: Vec::new(), decoder: None, window, begun: false }
     }
 
-    /// The stream below, compressed or not.
-    pub fn raw(&self) -> Raw<'a> {
-        self.raw
-    }
-
-    /// Whether waiting for the stream below says when there is more here.
-    pub fn can_wait(&self) -> bool {
-        self.decoder.is_none()
+    /// The stream below, where waiting for it says when there is more here.
+    fn raw(&self) -> Option<Raw<'a>> {
+        self.decoder.is_none().then_some(self.raw)
     }
 
     /// Waits for bytes and appends them: what there is, but no more than `most`. Gives how

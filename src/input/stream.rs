@@ -10,10 +10,10 @@ use memchr::memrchr;
 use rustix::pipe::fcntl_setpipe_size;
 
 use super::pick::{Pick, Picker};
-use super::source::Bytes;
+use super::source::{Bytes, Text};
 use super::{
     Beginning, Cut, CutRules, Headers, Opened, Out, Source, Stopped, array, json_beginning,
-    settled_format,
+    settled_format, table,
 };
 use crate::error::Error;
 use crate::protocol::AfterFailure;
@@ -39,9 +39,16 @@ pub(super) fn cut(
 ) -> Result<(), Stopped> {
     // Fewer and larger reads, where the stream is a pipe and the system allows it.
     let _ = fcntl_setpipe_size(file, 1 << 20);
+    let source = match opened.table(rules.from) {
+        None => Text::Bytes(Bytes::new(file, &out.stopped, rules.window)),
+        Some(kind) => match table::open(kind, opened, file, rules, out) {
+            Ok(reader) => Text::Table(Box::new(reader), file),
+            Err(error) => return fail(opened, error, out),
+        },
+    };
     let mut cutter = StreamCutter {
         opened,
-        source: Bytes::new(file, &out.stopped, rules.window),
+        source,
         rules,
         picker,
         out,
@@ -95,7 +102,7 @@ enum Behind {
 
 struct StreamCutter<'a> {
     opened: &'a Opened,
-    source: Bytes<'a>,
+    source: Text<'a>,
     rules: &'a CutRules,
     picker: &'a mut Picker,
     out: &'a Out,
@@ -368,7 +375,7 @@ impl StreamCutter<'_> {
 
     /// Waits for bytes and appends them.
     fn read(&mut self) -> Result<(), Stopped> {
-        match self.source.read(&mut self.held, self.rules.read_size()) {
+        match self.source.read(&mut self.held, self.rules.read_size(), self.opened) {
             Ok(read) => {
                 self.last = read == 0;
                 Ok(())
@@ -378,18 +385,27 @@ impl StreamCutter<'_> {
     }
 
     fn fail<T>(&self, source: io::Error) -> Result<T, Stopped> {
-        if self.out.is_stopped() {
-            return Err(Stopped);
-        }
-        self.out.fail(Error::ReadInput { name: self.opened.name(), source })
+        fail(self.opened, source, self.out)
     }
 
     /// Waits until the stream can be read (true) or the time is up (false). Where that
     /// cannot be known it can be read.
     fn wait(&self, limit: Duration) -> Result<bool, Stopped> {
-        if !self.source.can_wait() {
-            return Ok(true);
+        match self.source.raw() {
+            Some(raw) => raw.wait(Some(limit)).or_else(|error| self.fail(error)),
+            None => Ok(true),
         }
-        self.source.raw().wait(Some(limit)).or_else(|error| self.fail(error))
     }
+}
+
+/// Ends the job because the stream cannot be read on, unless it ends anyway.
+fn fail<T>(opened: &Opened, source: io::Error, out: &Out) -> Result<T, Stopped> {
+    if out.is_stopped() {
+        return Err(Stopped);
+    }
+    // It may be about this machine, and not about the input.
+    out.fail(match source.downcast::<Error>() {
+        Ok(error) => error,
+        Err(source) => Error::ReadInput { name: opened.name(), source },
+    })
 }

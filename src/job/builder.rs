@@ -8,11 +8,13 @@ use super::{
     MAX_RETRIES, MaxErrors, Measure, OnError, Order, Output, Plugin, Randomness, Resume,
     ResumeVerify, Time, To, Wanted,
 };
+use crate::compression::Compression;
 use crate::error::Error;
 use crate::input::{From, Only};
 use crate::records::Pointer;
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
+use crate::tables::Kind;
 
 /// Puts a [`Job`] together; [`build`](JobBuilder::build) judges the whole.
 #[derive(Clone, Debug)]
@@ -140,9 +142,18 @@ impl JobBuilder {
         self
     }
 
-    /// The columns of an output of rows; default: those of the first input.
+    /// The columns of an output of rows; default: those of the first input. Where the output
+    /// has none, the columns of inputs that are tables which are read; default: all.
     pub fn columns(mut self, columns: Columns) -> Self {
         self.job.columns = Some(columns);
+        self
+    }
+
+    /// A file with the schema of an output that is a table: a Parquet message type, or, where its
+    /// name says so, a table that has it. Default: where plugins only choose records that of the
+    /// inputs, otherwise one that all records fit.
+    pub fn schema(mut self, path: impl Into<PathBuf>) -> Self {
+        self.job.schema = Some(path.into());
         self
     }
 
@@ -295,6 +306,14 @@ impl JobBuilder {
         self
     }
 
+    /// Memory that a process may take that reads or writes a table, in bytes; default: 4 GiB, or
+    /// a part of the budget.
+    pub fn table_memory(mut self, bytes: u64) -> Self {
+        self.job.limits.table_memory = bytes;
+        self.job.asked.table_memory = true;
+        self
+    }
+
     /// Writes the state of a reduce instead of the records that it makes of it at the
     /// end, so that several can be merged later.
     pub fn partial_state(mut self) -> Self {
@@ -357,6 +376,26 @@ impl JobBuilder {
                 return Err(Error::Usage(format!("{input} can be read only once")));
             }
             None => {}
+        }
+        if let (None, Output::Path(path)) = (job.to, &job.output) {
+            job.to = Kind::of_name(path).map(To::from);
+        }
+        if job.schema.is_some() && !may_be_tables(&job) {
+            return usage(
+                "--schema is about an output that is a table, and there is none (--to parquet)",
+            );
+        }
+        if let (Some(kind), Output::Path(path)) = (job.to.and_then(To::table), &job.output)
+            && Compression::of_name(path).is_some()
+        {
+            return Err(Error::Usage(format!(
+                "{} cannot be compressed as a whole: {} is compressed inside",
+                path.display(),
+                kind.name()
+            )));
+        }
+        if job.wanted == Wanted::State && job.to.and_then(To::table).is_some() {
+            return usage("a state is no table (--partial-state)");
         }
         let has_no_name = job.inputs.iter().any(|input| !matches!(input, Input::Path(_)));
         if let Output::Directory(_) = job.output {
@@ -441,5 +480,15 @@ impl JobBuilder {
             return usage("a share of failed records must be 0% to 100% (--max-errors)");
         }
         Ok(job)
+    }
+}
+
+/// Whether an output may be a table.
+fn may_be_tables(job: &Job) -> bool {
+    match (job.to, &job.output) {
+        (Some(to), _) => to.table().is_some(),
+        // Each has the format of its input.
+        (None, Output::Directory(_)) => true,
+        (None, _) => false,
     }
 }

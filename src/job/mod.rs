@@ -18,6 +18,7 @@ use crate::records::Pointer;
 use crate::records::csv::{Delimiter, Header, check_names};
 use crate::sandbox::{Layers, Sandbox};
 use crate::stop::Stop;
+use crate::tables::Kind;
 
 pub use builder::JobBuilder;
 pub use open::Open;
@@ -71,12 +72,38 @@ pub enum To {
     Csv,
     /// Rows of fields with tabs between them, otherwise as CSV.
     Tsv,
+    /// An Apache Parquet file.
+    Parquet,
+    /// An Apache Arrow IPC file.
+    Arrow,
+    /// An Apache Arrow IPC stream.
+    ArrowStream,
 }
 
 impl To {
-    /// Whether records are rows.
+    /// What kind of table it is, if it is one.
+    pub(crate) fn table(self) -> Option<Kind> {
+        match self {
+            To::Parquet => Some(Kind::Parquet),
+            To::Arrow => Some(Kind::Arrow),
+            To::ArrowStream => Some(Kind::ArrowStream),
+            To::Json | To::Ndjson | To::Lines | To::Csv | To::Tsv => None,
+        }
+    }
+
+    /// Whether records are rows of text.
     pub(crate) fn is_rows(self) -> bool {
         matches!(self, To::Csv | To::Tsv)
+    }
+}
+
+impl std::convert::From<Kind> for To {
+    fn from(kind: Kind) -> To {
+        match kind {
+            Kind::Parquet => To::Parquet,
+            Kind::Arrow => To::Arrow,
+            Kind::ArrowStream => To::ArrowStream,
+        }
     }
 }
 
@@ -295,6 +322,8 @@ pub struct Limits {
     pub compile_timeout: Duration,
     /// Memory that compiling a plugin may take, in bytes.
     pub compile_memory: u64,
+    /// Memory that a process may take that reads or writes a table, in bytes.
+    pub table_memory: u64,
 }
 
 /// Which limits the user has named: those stay where the rest follows from a budget.
@@ -304,6 +333,7 @@ pub(crate) struct Asked {
     pub max_record: bool,
     pub max_output: bool,
     pub max_state: bool,
+    pub table_memory: bool,
 }
 
 /// A plugin, and what it is told.
@@ -373,6 +403,8 @@ pub struct Job {
     pub(crate) to: Option<To>,
     pub(crate) first_row: FirstRow,
     pub(crate) columns: Option<Columns>,
+    /// The file that has the schema of an output that is a table.
+    pub(crate) schema: Option<PathBuf>,
     pub(crate) order: Order,
     pub(crate) workers: usize,
     /// `None`: by the size of the input.
@@ -419,6 +451,7 @@ impl Job {
                 to: None,
                 first_row: FirstRow::Header,
                 columns: None,
+                schema: None,
                 order: Order::Input,
                 workers: default_workers(),
                 range_size: None,
@@ -444,6 +477,7 @@ impl Job {
                     job_timeout: None,
                     compile_timeout: Duration::from_secs(600),
                     compile_memory: 4 << 30,
+                    table_memory: 4 << 30,
                 },
                 memory_budget: None,
                 asked: Asked::default(),

@@ -9,15 +9,16 @@ use crate::error::Error;
 use crate::input::{Identity, Inputs};
 use crate::job::Output;
 use crate::journal::Mark;
+use crate::range::InputId;
 
-use super::{Begun, Sink};
+use super::{Begun, Sink, Tables};
 
 /// What a job writes to.
-#[derive(Debug)]
 pub(crate) struct Outputs {
     /// The one that is open.
     sink: Option<Sink>,
     each: Option<Each>,
+    tables: Tables,
 }
 
 /// Where each input has its own output.
@@ -38,16 +39,21 @@ impl Outputs {
     /// # Errors
     /// It cannot be written, another run is writing it, it is an input, or two inputs
     /// would have the same.
-    pub fn open(output: &Output, inputs: &Inputs) -> Result<Outputs, Error> {
+    pub fn open(output: &Output, inputs: &Inputs, tables: Tables) -> Result<Outputs, Error> {
         let Output::Directory(directory) = output else {
-            let sink = Sink::open(output, &inputs.identities())?;
-            return Ok(Outputs { sink: Some(sink), each: None });
+            let name = match output {
+                Output::Path(path) => Some(path.as_path()),
+                Output::Stdout | Output::Directory(_) | Output::Open(_) => None,
+            };
+            let table = tables.of(name, InputId(0))?;
+            let sink = Sink::open(output, &inputs.identities(), table)?;
+            return Ok(Outputs { sink: Some(sink), each: None, tables });
         };
         let paths = names_below(directory, inputs)?;
         std::fs::create_dir_all(directory)
             .map_err(|source| Error::OpenOutput { path: directory.clone(), source })?;
         let each = Each { paths, inputs: inputs.identities(), whole: 0, bytes: 0 };
-        Ok(Outputs { sink: None, each: Some(each) })
+        Ok(Outputs { sink: None, each: Some(each), tables })
     }
 
     /// Begins with an empty output, if there is one of all.
@@ -123,7 +129,7 @@ impl Outputs {
             return Ok(());
         }
         self.close()?;
-        self.publish()?;
+        self.publish(&mut |_| {})?;
         let Some(Each { paths, inputs, .. }) = &self.each else { return Ok(()) };
         let Some(path) = paths.get(begun.input.index()) else { return Ok(()) };
         let failed = |source: io::Error| {
@@ -131,11 +137,12 @@ impl Outputs {
             Error::WriteOutput(io::Error::new(source.kind(), text))
         };
         std::fs::create_dir_all(path.parent().unwrap_or(path)).map_err(failed)?;
-        let mut sink =
-            Sink::open(&Output::Path(path.clone()), inputs).map_err(|error| match error {
-                Error::OpenOutput { source, .. } => failed(source),
-                other => other,
-            })?;
+        let table = self.tables.of(Some(path), begun.input)?;
+        let sink = Sink::open(&Output::Path(path.clone()), inputs, table);
+        let mut sink = sink.map_err(|error| match error {
+            Error::OpenOutput { source, .. } => failed(source),
+            other => other,
+        })?;
         sink.begin().map_err(failed)?;
         frame(&mut sink, begun);
         self.sink = Some(sink);
@@ -157,8 +164,12 @@ impl Outputs {
         self.sink.as_mut().map_or(Ok(()), Sink::close)
     }
 
-    /// Gives the output that is open, and whole, its name.
-    pub fn publish(&mut self) -> Result<(), Error> {
+    /// Gives the output that is open, and whole, its name. Where it is a table it is made
+    /// now; `progress` is told how much of that is done, from 0 to 1.
+    pub fn publish(&mut self, progress: &mut dyn FnMut(f64)) -> Result<(), Error> {
+        if let Some(sink) = &mut self.sink {
+            sink.make_table(progress)?;
+        }
         let Some(sink) = self.sink.take() else { return Ok(()) };
         let bytes = sink.bytes();
         sink.publish()?;

@@ -17,6 +17,7 @@ use crate::job::Output;
 use crate::journal::{Mark, short_hash};
 use crate::protocol::Framing;
 
+use super::table::AsTable;
 use super::writer::Writer;
 
 /// The open output of a job.
@@ -30,6 +31,10 @@ pub(crate) struct Sink {
     lead: Option<String>,
     empty: bool,
     bytes: u64,
+    /// How a table is made of what is written, if one is.
+    table: Option<AsTable>,
+    /// Where a table goes that is no file of ours.
+    direct: Option<File>,
 }
 
 /// A file that is written beside the one that is wanted, which it will replace.
@@ -48,11 +53,16 @@ struct Unnamed {
 impl Sink {
     /// Opens the output.
     ///
-    /// `inputs` are the files that are read: none of them may be written.
+    /// `inputs` are the files that are read: none of them may be written. `table` says how it
+    /// becomes a table, if it is to.
     ///
     /// # Errors
     /// It cannot be written, another run is writing it, or it is an input.
-    pub fn open(output: &Output, inputs: &[Identity]) -> Result<Sink, Error> {
+    pub fn open(
+        output: &Output,
+        inputs: &[Identity],
+        table: Option<AsTable>,
+    ) -> Result<Sink, Error> {
         let (writer, file) = match output {
             Output::Stdout => {
                 let stdout = io::stdout().as_fd().try_clone_to_owned();
@@ -72,7 +82,16 @@ impl Sink {
                 return Err(Error::OpenOutput { path: path.clone(), source });
             }
         };
-        Ok(Sink { writer, file, framing: None, lead: None, empty: true, bytes: 0 })
+        let (writer, direct) = match (&table, &file, writer) {
+            (Some(_), None, Writer::Plain(direct)) => {
+                let lines = tempfile::tempfile()
+                    .map_err(|error| Error::system("make a temporary file", error))?;
+                (Writer::Plain(lines), Some(direct))
+            }
+            (_, _, writer) => (writer, None),
+        };
+        let (framing, lead) = (None, None);
+        Ok(Sink { writer, file, framing, lead, empty: true, bytes: 0, table, direct })
     }
 
     /// Begins: what is there of an earlier run goes.
@@ -137,7 +156,11 @@ impl Sink {
 
     /// Whether somebody may still read what is written directly.
     pub fn has_reader(&self) -> bool {
-        let (None, Writer::Plain(file)) = (&self.file, &self.writer) else { return true };
+        let file = match (&self.file, &self.direct, &self.writer) {
+            (None, Some(direct), _) => direct,
+            (None, None, Writer::Plain(file)) => file,
+            _ => return true,
+        };
         let mut fds = [PollFd::new(file, PollFlags::empty())];
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         // The error that a pipe has once nobody reads it.
@@ -206,9 +229,47 @@ impl Sink {
         })
     }
 
+    /// Makes a table of the whole output, if it is to be one, and gives that its name.
+    /// `progress` is told how much is done, from 0 to 1.
+    pub fn make_table(&mut self, progress: &mut dyn FnMut(f64)) -> Result<(), Error> {
+        let Some(table) = &self.table else { return Ok(()) };
+        if let (Some(direct), Writer::Plain(lines)) = (&mut self.direct, &self.writer) {
+            return table.make(lines, direct, false, progress);
+        }
+        let Some(unnamed) = &self.file else { return Ok(()) };
+        let path = beside(&unnamed.path, ".table").map_err(|error| unnamed.wrong(error))?;
+        let wrong = |error: io::Error| {
+            let text = format!("{}: {error}", path.display());
+            Error::WriteOutput(io::Error::new(error.kind(), text))
+        };
+        let made = (|| {
+            let options = || OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+            let mut file = options().map_err(wrong)?;
+            if let Ok(lines) = unnamed.file.metadata() {
+                // Those of the file that it replaces.
+                file.set_permissions(lines.permissions()).map_err(wrong)?;
+            }
+            table.make(&unnamed.file, &mut file, true, progress)?;
+            table.sync(&file).map_err(wrong)?;
+            fault::at("before-rename-table").map_err(wrong)?;
+            std::fs::rename(&path, &unnamed.path).map_err(wrong)?;
+            fault::pass("after-rename-table");
+            Ok(())
+        })();
+        if made.is_err() {
+            // It is ours alone, and made anew the next time.
+            let _ = std::fs::remove_file(&path);
+        }
+        made
+    }
+
     /// Gives the whole output its name.
     pub fn publish(self) -> Result<(), Error> {
         let Some(unnamed) = self.file else { return Ok(()) };
+        if self.table.is_some() {
+            // The table has it, and what it was made of can go.
+            return std::fs::remove_file(&unnamed.partial).map_err(|error| unnamed.wrong(error));
+        }
         let renamed = fault::at("before-rename")
             .and_then(|()| std::fs::rename(&unnamed.partial, &unnamed.path));
         fault::pass("after-rename");

@@ -13,6 +13,7 @@ use crate::input::{Inputs, QUEUE};
 use crate::job::{InputsAre, Job, OnError};
 use crate::protocol::{SLOTS, TEXT_BYTES};
 use crate::side_data::SideData;
+use crate::tables;
 
 use super::answer::Results;
 use super::formats::Formats;
@@ -32,6 +33,9 @@ const LETTER: u64 = 8;
 const COMFORTS: [(u64, u64); 3] = [(64 << 20, 8 << 20), (32 << 20, 4 << 20), (16 << 20, 1 << 20)];
 /// What is not exceeded where the user has named nothing, in bytes.
 const MOST: (u64, u64) = (256 << 20, 64 << 20);
+/// What a process that reads or writes a table has at least, in bytes, unless the user says
+/// otherwise.
+const LEAST_TABLE_MEMORY: u64 = 64 << 20;
 /// The smallest window, in bytes.
 const SMALL_WINDOW: u64 = 1 << 20;
 
@@ -39,6 +43,14 @@ const SMALL_WINDOW: u64 = 1 << 20;
 /// bytes together: they are read, copied to where they run, and have an image of their memory.
 pub(super) fn worker_data(code: u64) -> u64 {
     (16 << 20) + 3 * code
+}
+
+/// How many processes a table is read with.
+pub(super) fn table_readers(job: &Job) -> usize {
+    match job.memory_budget {
+        None => job.workers,
+        Some(_) => 1,
+    }
 }
 
 /// The same job with no more memory for compiling than its budget, if it has one, leaves: that
@@ -132,6 +144,9 @@ impl Trial {
                 *limit = value;
             }
         }
+        if let (Some(budget), false) = (job.memory_budget, asked.table_memory) {
+            limits.table_memory = limits.table_memory.min((budget / 4).max(LEAST_TABLE_MEMORY));
+        }
         let range = job.range_size.unwrap_or(u64::MAX).min(self.record / 4);
         job.workers = self.workers;
         job.range_size.get_or_insert(range.min(1 << 20));
@@ -179,7 +194,13 @@ impl Trial {
             // All are read before the first is merged.
             InputsAre::States => job.inputs.len() as u64 * job.limits.max_state,
         };
+        let reads = inputs.iter().any(|opened| opened.table(job.from).is_some());
+        let writes = job.to.is_some_and(|to| to.table().is_some());
+        let readers = if reads { table_readers(&job) as u64 } else { u64::from(writes) };
+        // What has come of one is copied out of its slot.
+        let tables = readers * (job.limits.table_memory + 2 * tables::ROOM + PROCESS);
         let supervisor = merged
+            + tables
             + SUPERVISOR
             + data
             + code

@@ -566,7 +566,7 @@ impl Ledger {
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Account, Box<JobFailed>> {
         let end = end.and_then(|()| self.check_inputs(self.inputs.count(), events));
-        let end = end.and_then(|()| self.publish());
+        let end = end.and_then(|()| self.publish(events));
         self.account.elapsed = elapsed;
         let Err(error) = end else {
             return Ok(Account { unread_bytes: self.unwanted, ..self.account });
@@ -624,7 +624,7 @@ impl Ledger {
     }
 
     /// Ends the output, which is whole, and gives it its name.
-    fn publish(&mut self) -> Result<(), Error> {
+    fn publish(&mut self, events: &mut dyn FnMut(Event<'_>)) -> Result<(), Error> {
         if !self.whole {
             self.outputs.close()?;
             self.whole = true;
@@ -635,7 +635,7 @@ impl Ledger {
         if self.job.fsync != Fsync::Never && name.is_some() {
             self.sync()?;
         }
-        self.outputs.publish()?;
+        self.outputs.publish(&mut |done| events(Event::Table { done }))?;
         if let (Some(name), false) = (name, self.job.fsync == Fsync::Never) {
             sync_directory(&name)?;
         }

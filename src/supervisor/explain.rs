@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::input::{self, Inputs, Layout, Named};
 use crate::ipc::SocketDirectory;
 use crate::job::{Input, InputsAre, Job, Limits, Output, Wanted};
-use crate::output;
+use crate::output::{self, table_kind};
 use crate::protocol::{Abi, Framing};
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -91,12 +91,12 @@ pub struct ExplainedInput {
 /// What [`run`](crate::run) would end with before it starts.
 pub fn explain(job: &Job) -> Result<Explanation, Error> {
     let named = input::expand(&job.inputs, &job.output)?;
-    let looked = Inputs::look(&named)?;
+    let looked = Inputs::look(&named, job.from)?;
     let inputs = match job.inputs_are {
         InputsAre::Records => looked,
         InputsAre::States => {
             read_states(job, &named)?;
-            Inputs::look(&[])?
+            Inputs::look(&[], None)?
         }
     };
     inputs.check(job)?;
@@ -190,6 +190,7 @@ fn name_of(layout: Layout) -> &'static str {
         Layout::Known(Format::Tsv) => "TSV",
         Layout::Known(Format::DeadLetters) => "dead letters",
         Layout::Json => "JSON",
+        Layout::Table(kind) => kind.name(),
     }
 }
 
@@ -197,6 +198,13 @@ fn name_of(layout: Layout) -> &'static str {
 fn output_format(job: &Job, inputs: &Inputs) -> &'static str {
     if job.wanted == Wanted::State {
         return "state";
+    }
+    let name = match &job.output {
+        Output::Path(path) => Some(path.as_path()),
+        Output::Stdout | Output::Directory(_) | Output::Open(_) => None,
+    };
+    if let Some(kind) = table_kind(job.to, name) {
+        return kind.name();
     }
     let framing = |format| framing(job, format);
     let decides = framing(Format::JsonArray) != framing(Format::JsonSequence);
@@ -207,6 +215,7 @@ fn output_format(job: &Job, inputs: &Inputs) -> &'static str {
     }
     let format = match inputs.iter().next().map(|opened| opened.layout(job)) {
         Some(Layout::Known(format)) => format,
+        Some(Layout::Table(_)) => Format::Ndjson,
         // An array or not: that decides unless the user does.
         Some(Layout::Json) if decides => return "JSON, as the first input",
         Some(Layout::Json) => Format::JsonSequence,

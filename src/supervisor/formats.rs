@@ -3,7 +3,7 @@
 
 use crate::error::Error;
 use crate::input::{From, HeaderRules, Inputs, Needs};
-use crate::job::{FirstRow, Job, Output, To, Wanted};
+use crate::job::{Columns, FirstRow, Job, Output, To, Wanted};
 use crate::protocol::Framing;
 use crate::records::Format;
 use crate::records::csv::Delimiter;
@@ -45,8 +45,8 @@ impl Formats {
         } else {
             check(job, &formats, rows_go, results)?;
         }
-        let converts =
-            job.columns.is_some() || formats.iter().any(|(_, from)| converts(*from, to(*from)));
+        let picks = job.columns.is_some() && rows_go;
+        let converts = picks || formats.iter().any(|(_, from)| converts(*from, to(*from)));
         let results = match results {
             Results::Same | Results::Made | Results::Printed
                 if job.from == Some(From::DeadLetters) =>
@@ -60,10 +60,17 @@ impl Formats {
         Ok(Formats { rows_go, results, rows_come })
     }
 
+    /// Columns of tables that are read, where not all are: what else the user picks is of the
+    /// output.
+    pub fn table_columns<'j>(&self, job: &'j Job) -> Option<&'j Columns> {
+        job.columns.as_ref().filter(|_| !self.rows_go)
+    }
+
     /// What is done with headers.
     pub fn headers(&self, job: &Job) -> HeaderRules {
         let stays = matches!(self.results, Results::Same | Results::Converted);
         let needs = match &job.columns {
+            Some(_) if !self.rows_go => Needs::Nothing,
             Some(columns) if stays => Needs::Columns(columns.clone()),
             None if self.rows_go && !matches!(job.output, Output::Directory(_)) => Needs::Same,
             _ => Needs::Nothing,
@@ -76,7 +83,8 @@ impl Formats {
 fn unchanged(from: From) -> To {
     match from {
         From::Json => To::Json,
-        From::Ndjson | From::DeadLetters => To::Ndjson,
+        // A table comes of one where its output's name, or the user, says so.
+        From::Ndjson | From::DeadLetters | From::Parquet | From::Arrow => To::Ndjson,
         From::Lines => To::Lines,
         From::Csv => To::Csv,
         From::Tsv => To::Tsv,
@@ -85,14 +93,31 @@ fn unchanged(from: From) -> To {
 
 /// Whether a record that is only let through may become longer on its way.
 fn converts(from: From, to: To) -> bool {
+    let to = match to {
+        // Which is made of lines.
+        To::Parquet | To::Arrow | To::ArrowStream => To::Ndjson,
+        other => other,
+    };
     match (from, to) {
-        (From::Json | From::Ndjson, To::Json | To::Ndjson | To::Lines)
+        (
+            From::Json | From::Ndjson | From::Parquet | From::Arrow,
+            To::Json | To::Ndjson | To::Lines,
+        )
         | (From::Lines, To::Lines)
         | (From::Csv, To::Csv | To::Lines)
         | (From::Tsv, To::Tsv | To::Lines) => false,
         // What comes of it has its position besides.
         (From::DeadLetters, _) => true,
-        (From::Json | From::Ndjson | From::Lines | From::Csv | From::Tsv, _) => true,
+        (
+            From::Json
+            | From::Ndjson
+            | From::Lines
+            | From::Csv
+            | From::Tsv
+            | From::Parquet
+            | From::Arrow,
+            _,
+        ) => true,
     }
 }
 
@@ -109,10 +134,10 @@ fn check(
     };
     let some_rows = first_that(From::is_rows);
     if !rows_go {
-        if job.columns.is_some() {
+        if job.columns.is_some() && first_that(|from| from.table().is_some()).is_none() {
             return usage(
-                "--columns says which columns CSV or TSV output has, and the output is neither \
-                 (--to csv)"
+                "--columns says which columns CSV or TSV output has, or which of a table's are \
+                 read; the output is neither (--to csv), and no input is a table (--from parquet)"
                     .into(),
             );
         }
@@ -159,7 +184,8 @@ fn check(
 /// How output is framed, given how the first input is laid out.
 pub(super) fn framing(job: &Job, format: Format) -> Framing {
     match (job.to, format) {
-        (Some(To::Ndjson), _) | (None, Format::Ndjson | Format::DeadLetters) => Framing::Lines,
+        (Some(To::Ndjson | To::Parquet | To::Arrow | To::ArrowStream), _)
+        | (None, Format::Ndjson | Format::DeadLetters) => Framing::Lines,
         (Some(To::Lines), _) | (None, Format::Lines) => Framing::Text,
         (Some(To::Csv), _) | (None, Format::Csv) => Framing::Rows(Delimiter::Comma),
         (Some(To::Tsv), _) | (None, Format::Tsv) => Framing::Rows(Delimiter::Tab),

@@ -36,7 +36,7 @@ use crate::event::{Event, Reason};
 use crate::input::{self, Cut, CutRules, Cutter, Inputs, Named, Source};
 use crate::ipc::{Heard, SocketDirectory};
 use crate::job::{Input, InputsAre, Job, OnError};
-use crate::output::{Expected, Frontier};
+use crate::output::{Expected, Frontier, Tables};
 use crate::protocol::{AfterFailure, Framing, From, Request};
 use crate::range::InputId;
 use crate::records::Format;
@@ -44,6 +44,7 @@ use crate::records::csv::Header;
 use crate::side_data::SideData;
 use crate::state_file;
 use crate::stop::Patience;
+use crate::tables::TableWorkers;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use answer::fuzz as fuzz_answers;
@@ -133,8 +134,8 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
     let started = Instant::now();
     let named = input::expand(&job.inputs, &job.output)?;
     let (inputs, states) = match job.inputs_are {
-        InputsAre::Records => (Inputs::open(&named)?, Vec::new()),
-        InputsAre::States => (Inputs::open(&[])?, read_states(job, &named)?),
+        InputsAre::Records => (Inputs::open(&named, job.from)?, Vec::new()),
+        InputsAre::States => (Inputs::open(&[], None)?, read_states(job, &named)?),
     };
     inputs.check(job)?;
     let all_are_read =
@@ -147,7 +148,7 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
         records: job.limit,
     });
     let inputs = Arc::new(inputs);
-    let directory = SocketDirectory::new()?;
+    let directory = Arc::new(SocketDirectory::new()?);
     job.stop.knows(directory.path());
     let patience = Patience::new(&job.stop, job.limits.job_timeout);
     let Prepared { job, artifacts, formats, plan } =
@@ -158,7 +159,21 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
     }
     let data = SideData::copy(job)?;
     let setups = SetupsFile::new(job, &artifacts, &data)?;
-    let written = match resume::open(job, &inputs, plan.results, (&artifacts, &data))? {
+    let table_workers = TableWorkers::new(
+        Arc::clone(&directory),
+        job.sandbox.plan(),
+        job.settings(),
+        job.limits.table_memory,
+        budget::table_readers(job),
+    );
+    let tables = Tables::new(
+        (job, formats.table_columns(job)),
+        &inputs,
+        plan.results == Results::Same,
+        table_workers.clone(),
+        patience.clone(),
+    )?;
+    let written = match resume::open(job, &inputs, plan.results, (&artifacts, &data), tables)? {
         Start::Here(written) => *written,
         Start::Done(account) => {
             let resumed = account.read();
@@ -182,7 +197,7 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
         ledger.begin(InputId(0), Format::Ndjson, None);
     }
     let cut_rules = CutRules { from_place: place, ..plan.cut_rules.clone() };
-    let cutter = input::start(&inputs, cut_rules, formats.headers(job))?;
+    let cutter = input::start(&inputs, cut_rules, formats.headers(job), table_workers)?;
     let (sender, heard) = unbounded();
     let mut supervisor = Supervisor {
         job,
@@ -249,7 +264,7 @@ struct FromWorker {
 struct Supervisor<'a> {
     job: &'a Job,
     inputs: Arc<Inputs>,
-    directory: SocketDirectory,
+    directory: Arc<SocketDirectory>,
     artifacts: Vec<Artifact>,
     setups: SetupsFile,
     data: SideData,

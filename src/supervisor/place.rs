@@ -5,8 +5,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use rustix::rand::{GetRandomFlags, getrandom};
-
 use crate::error::Error;
 use crate::event::Reason;
 use crate::output::Frontier;
@@ -137,10 +135,10 @@ impl Place {
         while let Some(slot) = self.desk.send_next(frontier) {
             let memory = &mut self.slots[slot];
             let request = match self.desk.task(slot) {
-                Some(Task::Range(work)) => work.begin(nonce(), slot as u8),
+                Some(Task::Range(work)) => work.begin(Nonce::new(), slot as u8),
                 Some(Task::States(work)) => {
                     let room = memory.input_room();
-                    let (request, piece) = work.begin(nonce(), slot as u8, room);
+                    let (request, piece) = work.begin(Nonce::new(), slot as u8, room);
                     let filled = memory.fill([&[], piece]);
                     filled.map_err(|error| Error::system("hand a state to a worker", error))?;
                     request
@@ -266,13 +264,4 @@ impl Place {
         }
         self.desk.interrupt(progress, cause)
     }
-}
-
-/// A number that a worker can only know by having been told.
-fn nonce() -> Nonce {
-    let mut bytes = [0; 8];
-    // Only an early boot or a very old kernel refuses; then the number is merely
-    // guessable, which costs no safety while every other number is checked too.
-    let _ = getrandom(&mut bytes, GetRandomFlags::empty());
-    Nonce(u64::from_ne_bytes(bytes))
 }

@@ -103,6 +103,7 @@ impl Plan {
                 Some(_) => SMALL_WINDOW,
             },
             after_failure: super::after_failure(&job.on_error),
+            table_columns: formats.table_columns(job).map(|columns| columns.names().to_vec()),
         };
         // All that is made of one record has to fit.
         let header = if formats.rows_come { record } else { 0 };

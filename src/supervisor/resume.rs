@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::input::Inputs;
 use crate::job::{Job, OnError, Output, ResumeVerify};
 use crate::journal::{self, Entry, Found, Journal, Terms};
-use crate::output::{DeadLetters, Outputs, partial_name};
+use crate::output::{DeadLetters, Outputs, Tables, partial_name};
 use crate::range::InputId;
 use crate::side_data::SideData;
 
@@ -70,6 +70,7 @@ pub(super) fn open(
     inputs: &Inputs,
     results: Results,
     (artifacts, data): (&[Artifact], &SideData),
+    tables: Tables,
 ) -> Result<Start, Error> {
     let why_not = journal::why_not(job, inputs, results == Results::State);
     let output = match &job.output {
@@ -105,7 +106,7 @@ pub(super) fn open(
         }
         OnError::Fail | OnError::Skip => None,
     };
-    let mut outputs = Outputs::open(&job.output, inputs)?;
+    let mut outputs = Outputs::open(&job.output, inputs, tables)?;
     let full = job.resume_verify == ResumeVerify::Full;
     let mut hash = (why_not.is_none() && full).then(HashOfAll::new);
     let wrong = |source| Error::OpenOutput { path: path.clone(), source };

@@ -83,7 +83,7 @@ pub(super) fn event(event: &Event<'_>) {
                 "a record has failed and is set aside"
             );
         }
-        Event::Measured { .. } | Event::Log { .. } => {}
+        Event::Measured { .. } | Event::Log { .. } | Event::Table { .. } => {}
     }
 }
 

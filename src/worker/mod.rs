@@ -250,6 +250,8 @@ impl Worker {
             Request::Prepare { .. }
             | Request::Start(_)
             | Request::Compile { .. }
+            | Request::Table { .. }
+            | Request::Rows { .. }
             | Request::Stop => bail!("a request came out of turn"),
         })
     }

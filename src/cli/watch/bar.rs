@@ -128,6 +128,7 @@ fn line(tally: &Tally, pace: &Pace, columns: usize) -> String {
     let failed = tally.set_aside();
     let time = match (tally.stage, pace.left(tally)) {
         (Stage::Running, Some(left)) => format!("{} left", clock(left)),
+        (Stage::Table { percent }, _) => format!("making the table: {percent} %"),
         (Stage::Starting, _) => format!("{} starting", clock(pace.elapsed(tally))),
         _ => format!("{} so far", clock(pace.elapsed(tally))),
     };

@@ -61,6 +61,7 @@ impl Progress {
         let (state, is_over) = match tally.stage {
             Stage::Starting => ("starting", false),
             Stage::Running => ("running", false),
+            Stage::Table { .. } => ("making-table", false),
             Stage::Done => ("done", true),
             Stage::Failed => ("failed", true),
         };

@@ -43,7 +43,7 @@ pub fn text(tally: &Tally) -> String {
     text.sample("host_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
 
     text.family("host_running", "gauge", "", "1 as long as the run goes on, then 0.");
-    let runs = matches!(tally.stage, Stage::Starting | Stage::Running);
+    let runs = matches!(tally.stage, Stage::Starting | Stage::Running | Stage::Table { .. });
     text.sample("host_running", &[], u8::from(runs));
 
     text.family("host_start_time_seconds", "gauge", "seconds", "When the run began, since 1970.");

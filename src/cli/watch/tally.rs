@@ -57,6 +57,10 @@ pub enum Stage {
     /// Plugins are compiled and workers started.
     Starting,
     Running,
+    /// What came of all records is made a table.
+    Table {
+        percent: u8,
+    },
     Done,
     Failed,
 }
@@ -146,6 +150,7 @@ impl Tally {
                 self.output_records += output_records;
                 self.output_bytes += output_bytes;
             }
+            Event::Table { done } => self.stage = Stage::Table { percent: (done * 100.0) as u8 },
             Event::Result { records, bytes } => {
                 self.output_records += records;
                 self.output_bytes += bytes;
