@@ -112,6 +112,14 @@ pub enum Error {
         /// How far the pointer leads, and what stands there.
         why: String,
     },
+    /// An input is no table, or not the one that is wanted.
+    #[error("cannot read {name} {why}")]
+    NoTable {
+        /// The input as the user named it.
+        name: String,
+        /// As what, and what stands in the way.
+        why: String,
+    },
     /// The one record that is wanted does not exist.
     #[error("{name} has no such record (--only): {why}")]
     NoRecord {

@@ -15,6 +15,7 @@ const HOW_IT_WORKS: &str = include_str!("../docs/how-it-works.md");
 const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
 const WATCHING: &str = include_str!("../docs/watching.md");
 const REPORT: &str = include_str!("../docs/report.md");
+const TABLES: &str = include_str!("../docs/tables.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -157,6 +158,13 @@ fn the_report_is_written_as_told() {
     let directory = run(&examples(REPORT));
     let page = std::fs::read_to_string(directory.path().join("run.html")).unwrap();
     assert!(page.contains("\"read\":1000"));
+}
+
+#[test]
+fn tables_are_read_and_written_as_shown() {
+    let examples = examples(TABLES);
+    assert!(examples.iter().filter(|example| example.output.is_some()).count() >= 2);
+    run(&examples);
 }
 
 #[test]

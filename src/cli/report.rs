@@ -72,6 +72,7 @@ fn of_error(error: &Error) -> Message {
         Error::Structure { name, at, .. } => input(message, "structure", name).fact("byte", *at),
         Error::Header { name, .. } => input(message, "header", name),
         Error::NoArray { name, .. } => input(message, "no-array", name),
+        Error::NoTable { name, .. } => input(message, "no-table", name),
         Error::NoRecord { name, .. } => input(message, "no-record", name),
         Error::WriteOutput(_) => message.fact("error", "write-output"),
         Error::Table { .. } => message.fact("error", "table"),

@@ -43,7 +43,8 @@ pub(super) fn cut(
         None => Text::Bytes(Bytes::new(file, &out.stopped, rules.window)),
         Some(kind) => match table::open(kind, opened, file, rules, out) {
             Ok(reader) => Text::Table(Box::new(reader), file),
-            Err(error) => return fail(opened, error, out),
+            Err(_) if out.is_stopped() => return Err(Stopped),
+            Err(error) => return out.fail(error),
         },
     };
     let mut cutter = StreamCutter {

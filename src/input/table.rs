@@ -17,24 +17,32 @@ const CHUNK: usize = 1 << 20;
 /// read at any place.
 ///
 /// # Errors
-/// It is no table, or has not the columns that are wanted.
+/// [`Error::NoTable`]: it is no table, or has not the columns that are wanted. It cannot be read,
+/// or nobody waits for it any more.
 pub(super) fn open<'a>(
     kind: Kind,
     opened: &Opened,
     file: &'a File,
     rules: &CutRules,
     out: &'a Out,
-) -> io::Result<Reader<'a>> {
-    let table = match is_plain(opened, file)? {
-        true => file.try_clone()?,
-        false => copied(Bytes::new(file, &out.stopped, rules.window))?,
+) -> Result<Reader<'a>, Error> {
+    let name = || opened.name();
+    let unreadable = |source| Error::ReadInput { name: name(), source };
+    let table = match is_plain(opened, file).map_err(unreadable)? {
+        true => file.try_clone().map_err(unreadable)?,
+        false => copied(Bytes::new(file, &out.stopped, rules.window)).map_err(unreadable)?,
     };
     let wait: Wait<'a> = Box::new(|| match out.is_stopped() {
         true => Err(Error::Interrupted),
         false => Ok(()),
     });
     let columns = rules.table_columns.clone();
-    Reader::open(out.tables.clone(), kind, columns, table, wait)
+    Reader::open(out.tables.clone(), kind, columns, table, wait).map_err(|error| {
+        match error.downcast::<Error>() {
+            Ok(error) => error,
+            Err(why) => Error::NoTable { name: name(), why: why.to_string() },
+        }
+    })
 }
 
 /// Whether it can be read at any place as it is.

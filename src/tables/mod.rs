@@ -16,9 +16,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use read::{Reader, Wait};
+pub(crate) use session::TableWorkers;
 #[cfg(any(test, fuzzing))]
 pub(crate) use session::fuzz as fuzz_pieces;
-pub(crate) use session::{Session, TableWorkers, Trouble};
+use session::{Again, Session, Trouble};
 pub(crate) use worker::serve;
 #[cfg(all(any(test, fuzzing), feature = "tables"))]
 pub(crate) use worker::{fuzz_arrow, fuzz_lines, fuzz_parquet};

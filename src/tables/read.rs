@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 
-use super::{Group, Kind, Rows, Session, Summary, TableWorkers, Task, Trouble};
+use super::{Again, Group, Kind, Rows, Session, Summary, TableWorkers, Task, Trouble};
 use crate::error::Error;
 use crate::ipc::Violation;
 
@@ -34,6 +34,8 @@ pub(crate) struct Reader<'a> {
     out: VecDeque<Out>,
     plan: Stretches,
     restarts: u32,
+    /// One has died because it had no memory.
+    had_no_memory: bool,
     /// Text that has come and was not taken, from this byte on.
     held: Vec<u8>,
     taken: usize,
@@ -85,6 +87,7 @@ impl<'a> Reader<'a> {
             out: VecDeque::new(),
             plan: Stretches::new(Vec::new()),
             restarts: 0,
+            had_no_memory: false,
             held: Vec::new(),
             taken: 0,
             rows: 0,
@@ -209,13 +212,19 @@ impl<'a> Reader<'a> {
     /// Goes on after what may be different the next time.
     fn survive(&mut self, trouble: Trouble) -> io::Result<()> {
         match trouble {
-            Trouble::Died(how) if self.restarts == RESTARTS => Err(io::Error::other(format!(
-                "the process that reads it died {} times; the last time {how}",
-                RESTARTS + 1
-            ))),
-            Trouble::Died(how) => {
+            Trouble::Died { how, again: Again::Likely } if self.had_no_memory => {
+                Err(io::Error::other(format!("where it is read, {how}")))
+            }
+            Trouble::Died { how, .. } if self.restarts == RESTARTS => {
+                Err(io::Error::other(format!(
+                    "the process that reads it died {} times; the last time {how}",
+                    RESTARTS + 1
+                )))
+            }
+            Trouble::Died { how, again } => {
                 tracing::warn!(%how, "a table worker has died");
                 self.restarts += 1;
+                self.had_no_memory |= again == Again::Likely;
                 Ok(())
             }
             Trouble::Refused(why) => Err(io::Error::other(why)),

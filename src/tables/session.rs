@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytesize::ByteSize;
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use super::{ROOM, Task};
@@ -66,9 +67,23 @@ pub(crate) enum Trouble {
     /// The table worker's words about the file.
     Refused(String),
     /// The process is gone, or had to go; another may do it.
-    Died(String),
+    Died { how: String, again: Again },
     /// Nobody waits any more, or this process cannot go on.
     Over(Error),
+}
+
+/// Whether what a process died of will happen again.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Again {
+    Maybe,
+    /// Very likely: it has no memory.
+    Likely,
+}
+
+impl Trouble {
+    fn died(how: impl ToString) -> Trouble {
+        Trouble::Died { how: how.to_string(), again: Again::Maybe }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -87,7 +102,7 @@ pub(crate) struct Session {
     asked: Instant,
     /// CPU time that the process had used by then.
     used: Duration,
-    /// What may have brought it to its end is its memory.
+    /// What it may have, in bytes: that may be what brings it to its end.
     memory: u64,
 }
 
@@ -142,7 +157,7 @@ impl Session {
         if let Err(error) = session.worker.connect(directory, &requests, prepare) {
             return Err(match is_of_this_process(&error) {
                 true => Error::system("connect to a worker", error).into(),
-                false => Trouble::Died(error.to_string()),
+                false => Trouble::died(error),
             });
         }
         let locked = session.hear(HANDSHAKE, wait)?;
@@ -163,7 +178,7 @@ impl Session {
         sandbox::verify(self.worker.pid(), plan, layers, locked).map_err(|why| {
             // If it is gone, that is why the kernel does not know it.
             match self.worker.has_ended(Duration::ZERO) {
-                true => Trouble::Died("it ended while it was locked".into()),
+                true => Trouble::died("it ended while it was locked"),
                 false => {
                     let why = format!("the table worker is not locked: {why}");
                     Trouble::Over(Error::Sandbox { why })
@@ -212,7 +227,7 @@ impl Session {
     /// Ends a process that does not keep to what was agreed.
     pub fn cut_off(&mut self, violation: &Violation) -> Trouble {
         self.worker.kill();
-        Trouble::Died(violation.to_string())
+        Trouble::died(violation)
     }
 
     /// Waits for the next thing that it says.
@@ -234,28 +249,31 @@ impl Session {
                         }
                         Response::Fatal { text, .. } => {
                             self.worker.kill();
-                            Err(Trouble::Died(format!("it said: {}", printable(&text))))
+                            Err(Trouble::died(format!("it said: {}", printable(&text))))
                         }
                         response => Ok(response),
                     };
                 }
                 Ok(Heard::Closed(Some(violation))) => return Err(self.cut_off(&violation)),
                 Ok(Heard::Closed(None)) | Err(RecvTimeoutError::Disconnected) => {
-                    return Err(Trouble::Died(match self.worker.end().0 {
-                        exit @ Exit::Signal(libc::SIGABRT) => format!(
-                            "{exit}: it needs more memory than it may have \
-                             (--table-memory {})",
-                            bytesize::ByteSize(self.memory)
-                        ),
-                        exit => exit.to_string(),
-                    }));
+                    return Err(match self.worker.end().0 {
+                        exit @ Exit::Signal(libc::SIGABRT) => Trouble::Died {
+                            how: format!(
+                                "it needs more memory than it may have (--table-memory {}), and \
+                                 {exit}",
+                                ByteSize(self.memory)
+                            ),
+                            again: Again::Likely,
+                        },
+                        exit => Trouble::died(exit),
+                    });
                 }
                 Err(RecvTimeoutError::Timeout) => wait()?,
             }
             let used = self.worker.cpu_time().unwrap_or_default().saturating_sub(self.used);
             if used > limit || self.asked.elapsed() > limit * STOPPED {
                 self.worker.kill();
-                return Err(Trouble::Died(format!("it has done nothing for {limit:?}")));
+                return Err(Trouble::died(format!("it has done nothing for {limit:?}")));
             }
         }
     }
@@ -279,7 +297,7 @@ fn accept(
 }
 
 fn out_of_turn() -> Trouble {
-    Trouble::Died("it sent an answer that nobody asked for".into())
+    Trouble::died("it sent an answer that nobody asked for")
 }
 
 /// Takes bytes for a table worker's answer.

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 
-use super::{SchemaIs, Session, TableWorkers, Task, Trouble};
+use super::{Again, SchemaIs, Session, TableWorkers, Task, Trouble};
 use crate::error::Error;
 use crate::ipc::Violation;
 
@@ -40,7 +40,12 @@ pub(crate) fn write(
             Ok(()) => return Ok(()),
             Err(Trouble::Over(error)) => return Err(error),
             Err(Trouble::Refused(why)) => return Err(Error::Table { why }),
-            Err(Trouble::Died(how)) => how,
+            Err(Trouble::Died { how, again }) => {
+                if again == Again::Likely && attempt > 1 {
+                    return Err(Error::Table { why: format!("where it is made, {how}") });
+                }
+                how
+            }
         };
         tracing::warn!(%how, "a table worker has died");
         if attempt > RESTARTS || (written > 0 && !can_begin_again) {
@@ -63,9 +68,9 @@ fn write_once(
     wait: &RefCell<&mut dyn FnMut(f64) -> Result<(), Error>>,
 ) -> Result<(), Trouble> {
     let bytes = lines.metadata().map_err(Error::WriteOutput)?.len();
-    // All lines are looked at twice where there is no schema yet, and then there is the end.
+    // All lines are looked at twice where there is no schema yet; each time there is an end.
     let total = match task {
-        Task::Write { schema: SchemaIs::Inferred, .. } => 2 * bytes + 1,
+        Task::Write { schema: SchemaIs::Inferred, .. } => 2 * (bytes + 1),
         Task::Write { .. } | Task::Read { .. } => bytes + 1,
     };
     let mut left = total;

@@ -51,6 +51,7 @@ mod operations;
 mod order;
 mod output_dir;
 mod outputs;
+mod parquet_and_arrow;
 mod plugins;
 mod pointer;
 mod progress;

@@ -142,3 +142,36 @@ assert [list(row) for row in found] == [[row[2], row[0]] for row in rows]
         python(&scene, &check);
     }
 }
+
+/// Every table that these programs write, through the program as it is, as Parquet, as Arrow and
+/// as lines; then they compare what they read of those.
+#[test]
+fn parquet_and_arrow_are_to_pyarrow_and_duckdb_what_they_were() {
+    if !has_python_with("pyarrow") || !has_python_with("duckdb") {
+        return;
+    }
+    let scene = Scene::new();
+    let script = crate::run::repository("tests/host/data/tables/tables.py");
+    let python = |arguments: &[&str]| {
+        let mut command = Command::new("python3");
+        let output = command.arg(&script).args(arguments).current_dir(scene.path("")).output();
+        let output = output.unwrap();
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {words}");
+    };
+    python(&["write"]);
+    let names = scene.names();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        let host = || scene.host(&wat::keeps_all()).arg(&name).args("--range-size 20000");
+        for (kind, flags) in [
+            ("same", ""),
+            ("arrow", "--to arrow"),
+            ("parquet", "--to parquet"),
+            ("lines", "--to ndjson"),
+        ] {
+            host().args(flags).args("-o").arg(format!("{kind}-{name}")).run().exits(0);
+        }
+        python(&["check", &name]);
+    }
+}

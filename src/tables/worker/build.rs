@@ -18,7 +18,7 @@ use super::at::FileAt;
 use super::infer::Inference;
 use super::json::{cast, json_schema};
 use super::read::Table;
-use super::schema::{only, parse, told};
+use super::schema::{only, parse, told, without_dictionaries};
 use super::{Made, Pieces};
 use crate::tables::{Kind, Rows, SchemaIs};
 
@@ -111,11 +111,11 @@ impl Build {
         Ok(Build { kind, lines, at: 0, records: 0, phase, made, given: 0 })
     }
 
-    /// Bytes of lines that are still to be dealt with, in all passes; and one for the end.
+    /// Bytes of lines that are still to be dealt with, in all passes; and one for the end of each.
     fn left(&self) -> u64 {
         let rest = self.lines.length() - self.at;
         match self.phase {
-            Phase::Inferring(_) => rest + self.lines.length() + 1,
+            Phase::Inferring(_) => rest + self.lines.length() + 2,
             Phase::Making(_) => rest + 1,
             Phase::Done => 0,
         }
@@ -200,6 +200,8 @@ fn making(kind: Kind, schema: SchemaRef, made: &Shared) -> Result<Phase, String>
     if kind == Kind::Parquet {
         schema.fields().iter().try_for_each(|field| check_parquet(field))?;
     }
+    // An Arrow file has one dictionary for a column, which would have to be known beforehand.
+    let schema = if kind == Kind::Arrow { without_dictionaries(&schema) } else { schema };
     let (into, plain) = (made.clone(), Arc::clone(&schema));
     let writer = match kind {
         Kind::Parquet => {

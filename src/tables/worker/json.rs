@@ -13,11 +13,9 @@ use arrow_array::{Array, ArrowPrimitiveType, PrimitiveArray, RecordBatch};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_json::writer::{LineDelimited, NullableEncoder, make_encoder};
 use arrow_json::{Encoder, EncoderFactory, EncoderOptions, WriterBuilder};
-use arrow_schema::{
-    ArrowError, DataType, Field, FieldRef, Fields, IntervalUnit, Schema, SchemaRef,
-};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields, Schema, SchemaRef};
 
-use super::schema::told;
+use super::schema::{told, with_types, without_dictionaries};
 
 /// Turns rows into JSON lines.
 #[derive(Default)]
@@ -72,36 +70,18 @@ pub(super) fn cast(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
 }
 
 /// The schema whose values stand in JSON for those of another.
-pub(super) fn json_schema(schema: &Schema) -> Schema {
-    Schema::new(schema.fields().iter().map(|field| json_field(field)).collect::<Fields>())
-}
-
-fn json_field(field: &Field) -> FieldRef {
-    Arc::new(Field::new(field.name(), json_type(field.data_type()), field.is_nullable()))
-}
-
-fn json_type(of: &DataType) -> DataType {
-    use DataType::{
-        Dictionary, Duration, FixedSizeList, Int64, Interval, LargeList, LargeListView, List,
-        ListView, Map, RunEndEncoded, Struct, Timestamp, Utf8,
-    };
-    match of {
-        Timestamp(unit, Some(_)) => Timestamp(*unit, Some("+00:00".into())),
-        Duration(_) => Int64,
-        Interval(IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano) => {
-            Utf8
+pub(super) fn json_schema(schema: &SchemaRef) -> Schema {
+    let form = |of: &DataType| match of {
+        DataType::Timestamp(unit, Some(_)) => {
+            Some(DataType::Timestamp(*unit, Some("+00:00".into())))
         }
-        Dictionary(_, values) => json_type(values),
-        RunEndEncoded(_, values) => json_type(values.data_type()),
-        List(item) => List(json_field(item)),
-        LargeList(item) => LargeList(json_field(item)),
-        ListView(item) => ListView(json_field(item)),
-        LargeListView(item) => LargeListView(json_field(item)),
-        FixedSizeList(item, length) => FixedSizeList(json_field(item), *length),
-        Struct(fields) => Struct(fields.iter().map(|field| json_field(field)).collect()),
-        Map(entries, sorted) => Map(json_field(entries), *sorted),
-        other => other.clone(),
-    }
+        DataType::Duration(_) => Some(DataType::Int64),
+        DataType::Interval(_) => Some(DataType::Utf8),
+        DataType::RunEndEncoded(_, values) => Some(values.data_type().clone()),
+        _ => None,
+    };
+    let plain = without_dictionaries(schema);
+    Schema::new(plain.fields().iter().map(|field| with_types(field, &form)).collect::<Fields>())
 }
 
 /// What is written otherwise than `arrow-json` does by itself.

@@ -13,6 +13,11 @@ use super::read::{BATCH, Batches};
 use super::schema::{places, told};
 use crate::tables::{Group, Rows};
 
+/// What a Parquet file begins and ends with.
+const MAGIC: [u8; 4] = *b"PAR1";
+/// What one ends with whose footer is encrypted.
+const ENCRYPTED: [u8; 4] = *b"PARE";
+
 /// An open Parquet file.
 pub(super) struct ParquetTable {
     file: FileAt,
@@ -23,6 +28,7 @@ pub(super) struct ParquetTable {
 impl ParquetTable {
     /// Opens one, or only these of its columns.
     pub fn open(file: FileAt, columns: Option<&[String]>) -> Result<ParquetTable, String> {
+        check_ends(&file)?;
         // Where pages are is worth knowing: those before the wanted rows are passed over.
         let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
         let metadata = ArrowReaderMetadata::load(&file, options).map_err(told)?;
@@ -68,5 +74,21 @@ impl ParquetTable {
             .map_err(told)?;
         let batches = reader.map(|batch: Result<RecordBatch, _>| batch.map_err(told));
         Ok(Box::new(batches))
+    }
+}
+
+/// Checks that a file begins and ends as Parquet does: what the library says of one that does
+/// not helps nobody.
+fn check_ends(file: &FileAt) -> Result<(), String> {
+    let (mut first, mut last) = ([0; 4], [0; 4]);
+    if file.length() >= 8 {
+        file.read(&mut first, 0).map_err(told)?;
+        file.read(&mut last, file.length() - 4).map_err(told)?;
+    }
+    match (first, last) {
+        (_, ENCRYPTED) | (ENCRYPTED, _) => Err("it is encrypted, which is not supported".into()),
+        (MAGIC, MAGIC) => Ok(()),
+        (MAGIC, _) => Err("it has no end: it was cut, or is still being written".into()),
+        _ => Err("it is no Parquet file".into()),
     }
 }

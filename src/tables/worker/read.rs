@@ -31,9 +31,9 @@ impl Table {
             Kind::Parquet => ParquetTable::open(file, columns).map(Table::Parquet),
             Kind::Arrow | Kind::ArrowStream => ArrowTable::open(file, columns).map(Table::Arrow),
         };
-        table.map_err(|why| match length {
-            0 => format!("it is empty, and even {} without rows is not", kind.name()),
-            _ => format!("as {}: {why}", kind.name()),
+        table.map_err(|why| {
+            let why = if length == 0 { "it is empty, as no table is" } else { &why };
+            format!("as {}: {why}", kind.name())
         })
     }
 

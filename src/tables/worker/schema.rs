@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{DictionaryArray, Int32Array, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, parquet_to_arrow_schema};
 use parquet::schema::parser::parse_message_type;
@@ -99,6 +99,36 @@ fn check_type(field: &Field, depth: usize) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// The same schema with the values of dictionaries in place of dictionaries.
+pub(super) fn without_dictionaries(schema: &SchemaRef) -> SchemaRef {
+    let values = |of: &DataType| match of {
+        DataType::Dictionary(_, values) => Some(values.as_ref().clone()),
+        _ => None,
+    };
+    let fields = schema.fields().iter().map(|field| with_types(field, &values));
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
+}
+
+/// The same field with other types in it, wherever there is one instead of another.
+pub(super) fn with_types(
+    field: &FieldRef,
+    instead: &dyn Fn(&DataType) -> Option<DataType>,
+) -> FieldRef {
+    let of = instead(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+    let inner = |field: &FieldRef| with_types(field, instead);
+    let of = match &of {
+        DataType::List(item) => DataType::List(inner(item)),
+        DataType::LargeList(item) => DataType::LargeList(inner(item)),
+        DataType::ListView(item) => DataType::ListView(inner(item)),
+        DataType::LargeListView(item) => DataType::LargeListView(inner(item)),
+        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(inner(item), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        DataType::Map(entries, sorted) => DataType::Map(inner(entries), *sorted),
+        _ => of,
+    };
+    Arc::new(field.as_ref().clone().with_data_type(of))
 }
 
 /// The schema that a Parquet message type describes.
