@@ -120,7 +120,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "POINTER", help_heading = "Formats", hide_short_help = true)]
     pub records: Option<Pointer>,
 
-    /// How the output is laid out [default: as the first input, or Parquet or Arrow by its name]
+    /// How the output is laid out [default: as the first input]
+    ///
+    /// An output whose name ends in .parquet, .arrow, .feather or .arrows is a table without
+    /// more words; of an input that is one come JSON lines otherwise.
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     pub to: Option<ToFormat>,
 
@@ -226,6 +229,7 @@ pub(super) struct Arguments {
     ///
     /// That is a number or a share (1%) of all. More make the exit code 4.
     #[arg(long, value_name = "N|N%", default_value = "0", help_heading = "Failures")]
+    #[arg(hide_short_help = true)]
     pub max_errors: MaxErrorsChoice,
 
     /// Memory of one plugin instance [default: 256MiB]
