@@ -15,6 +15,7 @@ const HOW_IT_WORKS: &str = include_str!("../docs/how-it-works.md");
 const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
 const WATCHING: &str = include_str!("../docs/watching.md");
 const REPORT: &str = include_str!("../docs/report.md");
+const INSTALL: &str = include_str!("../docs/install.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -84,6 +85,7 @@ fn run(examples: &[Example]) -> TempDir {
             .args(["-euo", "pipefail", "-c", command])
             .current_dir(directory.path())
             .env("PATH", &path)
+            .env("HOME", directory.path())
             .env("XDG_CACHE_HOME", directory.path())
             .output()
             .unwrap();
@@ -157,6 +159,19 @@ fn the_report_is_written_as_told() {
     let directory = run(&examples(REPORT));
     let page = std::fs::read_to_string(directory.path().join("run.html")).unwrap();
     assert!(page.contains("\"read\":1000"));
+}
+
+#[test]
+fn completions_and_manual_pages_are_installed_as_told() {
+    let home = run(&examples(INSTALL));
+    for file in [
+        ".local/share/bash-completion/completions/host",
+        ".zfunc/_host",
+        ".config/fish/completions/host.fish",
+        ".local/share/man/man1/host-retry.1",
+    ] {
+        assert!(home.path().join(file).metadata().unwrap().len() > 100, "{file}");
+    }
 }
 
 #[test]
