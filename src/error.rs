@@ -54,10 +54,7 @@ pub enum Error {
         why: String,
     },
     /// A demanded layer of the sandbox is missing. Nothing of the plugin was read.
-    #[error(
-        "the sandbox cannot be had as demanded: {why}; `host doctor` tells what this machine \
-         allows, what a run demands, and how to change it"
-    )]
+    #[error("the sandbox cannot be had as demanded: {why}")]
     Sandbox {
         /// Which layer, and what stands in the way.
         why: String,

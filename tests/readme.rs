@@ -16,6 +16,7 @@ const COMMAND_LINE: &str = include_str!("../docs/command-line.md");
 const WATCHING: &str = include_str!("../docs/watching.md");
 const REPORT: &str = include_str!("../docs/report.md");
 const TABLES: &str = include_str!("../docs/tables.md");
+const INSTALL: &str = include_str!("../docs/install.md");
 
 /// A command, and what it prints where that is shown.
 struct Example {
@@ -85,6 +86,7 @@ fn run(examples: &[Example]) -> TempDir {
             .args(["-euo", "pipefail", "-c", command])
             .current_dir(directory.path())
             .env("PATH", &path)
+            .env("HOME", directory.path())
             .env("XDG_CACHE_HOME", directory.path())
             .output()
             .unwrap();
@@ -165,6 +167,19 @@ fn tables_are_read_and_written_as_shown() {
     let examples = examples(TABLES);
     assert!(examples.iter().filter(|example| example.output.is_some()).count() >= 2);
     run(&examples);
+}
+
+#[test]
+fn completions_and_manual_pages_are_installed_as_told() {
+    let home = run(&examples(INSTALL));
+    for file in [
+        ".local/share/bash-completion/completions/host",
+        ".zfunc/_host",
+        ".config/fish/completions/host.fish",
+        ".local/share/man/man1/host-retry.1",
+    ] {
+        assert!(home.path().join(file).metadata().unwrap().len() > 100, "{file}");
+    }
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub(super) struct Arguments {
     /// DIR is made if need be. A file is named as the input is below the directory or glob that
     /// led to it, or as its file.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "unordered"])]
-    #[arg(value_hint = ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath, hide_short_help = true)]
     pub output_dir: Option<PathBuf>,
 
     /// Take flags and inputs that are not typed from FILE

@@ -13,7 +13,7 @@ use host::Error;
 use super::merge::MERGE;
 use super::retry::RETRY;
 use super::{
-    Arguments, Request, bench, check, completions, doctor, inspect, manual, new, said, test,
+    Arguments, Request, bench, called, check, completions, doctor, inspect, manual, new, said, test,
 };
 
 /// A subcommand.
@@ -54,7 +54,9 @@ static ALL: [Known; 10] = [
 
 /// Has a subcommand that is no job do what the words behind its name say.
 fn does<T: Parser>(run: fn(T) -> ExitCode) -> Result<Request, ExitCode> {
-    let arguments = T::try_parse_from(std::env::args_os().skip(1)).map_err(said)?;
+    let parser = called::by_name(T::command());
+    let words = parser.try_get_matches_from(std::env::args_os().skip(1)).map_err(said)?;
+    let arguments = T::from_arg_matches(&words).map_err(said)?;
     Err(run(arguments))
 }
 
@@ -80,7 +82,8 @@ pub fn refuse_mistyped(first: &OsStr) -> Result<(), Error> {
     }
     let wrong = |meant: &str| {
         Err(Error::Usage(format!(
-            "there is no file {word}, and no subcommand of this name; did you mean `host {meant}`?"
+            "there is no file {word}, and no subcommand of this name; did you mean `{} {meant}`?",
+            called::name()
         )))
     };
     if word == "help" {
@@ -103,19 +106,22 @@ pub fn refuse_mistyped(first: &OsStr) -> Result<(), Error> {
 
 /// The parser of an ordinary run.
 pub fn run() -> Command {
-    Arguments::command().after_help(short_help()).after_long_help(long_help())
+    called::by_name(Arguments::command().after_help(short_help()).after_long_help(long_help()))
 }
 
 /// The parser of a subcommand, or of an ordinary run with all subcommands below it, as
 /// completions and manual pages know it. No command line is parsed with it.
 pub fn parser(name: Option<&str>) -> Command {
     match ALL.iter().find(|known| Some(known.name) == name) {
-        Some(known) => (known.command)().mut_args(described),
+        Some(known) => called::by_name((known.command)()).mut_args(described),
         None => run()
             .mut_args(described)
-            .subcommands(ALL.iter().map(|known| (known.command)().mut_args(described)))
+            .subcommands(ALL.iter().map(|known| parser(Some(known.name))))
             .disable_help_subcommand(true)
-            .override_usage("host [OPTIONS] --plugin <FILE> [INPUT]...\nhost <SUBCOMMAND> ..."),
+            .override_usage(format!(
+                "{host} [OPTIONS] --plugin <FILE> [INPUT]...\n{host} <SUBCOMMAND> ...",
+                host = called::name()
+            )),
     }
 }
 
@@ -213,7 +219,8 @@ mod tests {
             ("help", "--help"),
         ] {
             let error = refuse_mistyped(OsStr::new(word)).unwrap_err().to_string();
-            assert!(error.ends_with(&format!("did you mean `host {meant}`?")), "{error}");
+            let meant = format!("did you mean `{} {meant}`?", called::name());
+            assert!(error.ends_with(&meant), "{error}");
         }
         for word in ["events.ndjson", "data/*.json", "-", "--plugin", "src", "Cargo.toml", ""] {
             assert!(refuse_mistyped(OsStr::new(word)).is_ok(), "{word}");

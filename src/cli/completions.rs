@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use clap_complete::Shell;
 
-use super::commands;
+use super::{called, commands};
 
 /// Prints what has a shell complete the words of `host`
 #[derive(Debug, Parser)]
@@ -40,7 +40,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Known::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut commands::parser(None), "host", &mut script);
+    clap_complete::generate(shell, &mut commands::parser(None), called::name(), &mut script);
     let script = String::from_utf8_lossy(&script);
     match shell {
         Shell::Fish => super::show(&with_values(&script)),
@@ -53,7 +53,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
 /// As clap_complete writes it, it cannot tell where the last one is a flag whose value is being
 /// typed, and offers no values. With an empty value for the flag it can.
 fn with_values(script: &str) -> String {
-    let parsed = "argparse -s (__fish_host_global_optspecs) -- $cmd 2>/dev/null\n";
+    let function = format!("__fish_{}_global_optspecs", called::name().replace('-', "_"));
+    let parsed = format!("argparse -s ({function}) -- $cmd 2>/dev/null\n");
     let again = parsed.replace("$cmd", "$cmd ''");
-    script.replacen(parsed, &format!("{parsed}    or {again}"), 1)
+    script.replacen(&parsed, &format!("{parsed}    or {again}"), 1)
 }

@@ -9,7 +9,7 @@ use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
 use super::new::put;
-use super::report;
+use super::{called, report};
 
 static CONTRACT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/wit");
 
@@ -75,7 +75,11 @@ fn overview() -> String {
               _start, as every WASI program with a `main` has it; as a component wasi:cli/run\n";
     shown += "\nWhat it may import, besides WASI with nothing granted:\n";
     shown.extend(INTERFACES.map(summary));
-    shown + "\n`host inspect NAME` shows one of them whole; `host new` begins a plugin.\n"
+    let host = called::name();
+    shown
+        + &format!(
+            "\n`{host} inspect NAME` shows one of them whole; `{host} new` begins a plugin.\n"
+        )
 }
 
 fn summary(name: &str) -> String {

@@ -11,7 +11,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 use host::{Error, printable};
 
-use super::{commands, report};
+use super::{called, commands, report};
 
 /// Prints or writes manual pages
 #[derive(Debug, Parser)]
@@ -164,9 +164,10 @@ fn literally(page: &mut Roff, lines: &str) {
 fn see_also(command: &Command) -> Roff {
     let mut page = Roff::new();
     page.control("SH", ["SEE ALSO"]);
+    let host = called::name();
     let others = match command.has_subcommands() {
-        true => commands::names().map(|name| format!("host-{name}(1)")).collect(),
-        false => vec!["host(1)".to_owned()],
+        true => commands::names().map(|name| format!("{host}-{name}(1)")).collect(),
+        false => vec![format!("{host}(1)")],
     };
     page.text([roman(others.join(", "))]);
     page

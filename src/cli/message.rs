@@ -10,6 +10,7 @@ use anstyle::{AnsiColor, Style};
 use host::printable;
 use serde_json::{Value, json};
 
+use super::called;
 use super::terminal::beside_bar;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
@@ -80,7 +81,7 @@ impl Kind {
             Kind::Warning => format!("{WARNING}warning:{WARNING:#} "),
             Kind::Skipped => format!("{WARNING}skipped:{WARNING:#} "),
             Kind::DeadLetter => format!("{WARNING}dead letter:{WARNING:#} "),
-            Kind::Note | Kind::Account => "host: ".to_owned(),
+            Kind::Note | Kind::Account => format!("{}: ", called::name()),
             Kind::Event => String::new(),
             Kind::Log => "plugin ".to_owned(),
         }

@@ -4,6 +4,7 @@
 mod arguments;
 #[cfg(not(fuzzing))]
 mod bench;
+mod called;
 #[cfg(not(fuzzing))]
 mod check;
 #[cfg(not(fuzzing))]

@@ -12,7 +12,7 @@ use clap::{Parser, ValueHint};
 use host::{Error, printable};
 use include_dir::{Dir, include_dir};
 
-use super::report;
+use super::{called, report};
 
 static TEMPLATES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 
@@ -127,7 +127,8 @@ fn write(name: &str, language: &str, operation: &str) -> Result<String, Error> {
     if !offers(language, operation) {
         let why = why_not(language, operation).unwrap_or("not yet");
         return Err(Error::Usage(format!(
-            "there is no {operation} in {language}: {why} (`host new --list` tells what there is)"
+            "there is no {operation} in {language}: {why} (`{} new --list` tells what there is)",
+            called::name()
         )));
     }
     let root = Path::new(name);
@@ -146,7 +147,8 @@ fn write(name: &str, language: &str, operation: &str) -> Result<String, Error> {
     }
     Ok(format!(
         "{name}: a {operation} in {language}\n  \
-         next: cd {name} && ./build.sh && host test   (README.md says what is needed)\n"
+         next: cd {name} && ./build.sh && {} test   (README.md says what is needed)\n",
+        called::name()
     ))
 }
 

@@ -13,7 +13,7 @@ use host::{
 use serde_json::{Value, json};
 
 use super::message::{Form, Kind, Message, form};
-use super::{Looks, PluginLog, stats};
+use super::{Looks, PluginLog, called, stats};
 
 /// How many records that were skipped or dead-lettered are told without --verbose.
 const SET_ASIDE_TOLD: u64 = 5;
@@ -65,7 +65,10 @@ fn of_error(error: &Error) -> Message {
         Error::Resume { journal, .. } => {
             message.fact("error", "resume").fact("journal", journal.display().to_string())
         }
-        Error::Sandbox { .. } => message.fact("error", "sandbox"),
+        Error::Sandbox { .. } => message.fact("error", "sandbox").remedy(format!(
+            "`{} doctor` tells what this machine allows, what a run demands, and how to change it",
+            called::name()
+        )),
         Error::Record(record) => of_record(message.fact("error", "record"), record),
         Error::ReadInput { name, .. } => input(message, "read-input", name),
         Error::InputChanged { name, .. } => input(message, "input-changed", name),
@@ -211,7 +214,10 @@ impl Reporter {
                 note("the sandbox is off: WebAssembly is the only wall around the plugin");
             }
         } else {
-            let text = format!("the sandbox runs without {missing} (`host doctor` tells why)");
+            let text = format!(
+                "the sandbox runs without {missing} (`{} doctor` tells why)",
+                called::name()
+            );
             Message::new(Kind::Warning, text).fact("missing", names(missing)).say();
         }
     }
@@ -299,8 +305,10 @@ impl Reporter {
         let mut message = Message::new(Kind::Error, text).fact("error", "too-many-failures");
         if let OnError::DeadLetter(path) = job.on_error() {
             let path = path.display().to_string();
-            let line =
-                format!("they are in {path}; to run them again: host retry {path} --plugin FILE");
+            let line = format!(
+                "they are in {path}; to run them again: {} retry {path} --plugin FILE",
+                called::name()
+            );
             message = message.fact("dead_letters", path).remedy(line);
         }
         message.fact("exit_code", code).say();

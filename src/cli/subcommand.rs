@@ -8,7 +8,9 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use host::Error;
 
-use super::{Arguments, InputsAre, Request, gather, refused, report, said, settings, settle};
+use super::{
+    Arguments, InputsAre, Request, called, gather, refused, report, said, settings, settle,
+};
 
 /// A subcommand that runs a job.
 pub struct Subcommand {
@@ -71,10 +73,10 @@ impl Subcommand {
     /// Its parser, which knows all arguments of a run, so that it can be said which of them mean
     /// nothing here.
     fn parser(&self) -> Command {
-        self.with(Arguments::command().mut_args(|argument| {
+        called::by_name(self.with(Arguments::command().mut_args(|argument| {
             let hidden = !self.has(&argument);
             argument.hide(hidden)
-        }))
+        })))
     }
 
     /// The same with what means something here alone.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -12,7 +13,7 @@ use clap::parser::ValueSource;
 use host::{Error, Job, Measure, printable};
 
 use super::subcommand::Subcommand;
-use super::{Arguments, InputsAre, settings, settle};
+use super::{Arguments, InputsAre, called, settings, settle};
 
 /// What flags are understood by: those that say what the plugin does with the records. None of
 /// them writes a file, or says how the sandbox is, because they may be a stranger's.
@@ -128,6 +129,7 @@ impl Trial {
         let (mut output, mut said) = (tempfile::tempfile()?, tempfile::tempfile()?);
         // The same program, even if there is another under its name by now.
         let status = plain("/proc/self/exe")
+            .arg0(called::name())
             .args(self.words(way))
             .current_dir(directory)
             .stdin(Stdio::null())
@@ -142,7 +144,7 @@ impl Trial {
     /// What one would type there to have the same run.
     pub fn command(&self, way: Way) -> String {
         let words: Vec<_> = self.words(way).into_iter().map(quoted).collect();
-        format!("host {}", words.join(" "))
+        format!("{} {}", called::name(), words.join(" "))
     }
 
     /// The same as a job of this process, whose output goes nowhere.

@@ -15,6 +15,7 @@ mod bounds;
 mod budget;
 mod build_facts;
 mod cache;
+mod called;
 mod canonical_abi;
 mod check;
 mod cli;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::cli::called;
 use crate::cli::trial::quoted;
 
 use super::Private;
@@ -19,8 +20,10 @@ pub struct Command {
 impl Command {
     /// The words are those of this process, its name first.
     pub fn new(words: impl Iterator<Item = OsString>, private: Private) -> Command {
-        let mut command = Command { text: "host".to_owned(), hides_words: false };
-        let mut words = words.skip(1).map(|word| word.to_string_lossy().into_owned());
+        let mut words = words;
+        let text = called::name_in(words.next().as_deref());
+        let mut command = Command { text, hides_words: false };
+        let mut words = words.map(|word| word.to_string_lossy().into_owned());
         let mut all_are_inputs = private == Private::Shown;
         while let Some(word) = words.next() {
             all_are_inputs |= word == "--";

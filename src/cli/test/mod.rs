@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use clap::Parser;
 use host::{Error, printable};
 
-use super::report;
+use super::{called, report};
 use case::{Case, Verdict};
 
 const FINE: Style = AnsiColor::Green.on_default();
@@ -94,7 +94,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
     let plural = if cases.len() == 1 { "" } else { "s" };
     println!("{} case{plural}: {}", cases.len(), parts.join(", "));
     if wrong > 0 && !arguments.update {
-        println!("if what came out is right: host test --update");
+        println!("if what came out is right: {} test --update", called::name());
     }
     ExitCode::from(u8::from(wrong > 0))
 }
@@ -122,8 +122,9 @@ fn find(arguments: &Arguments) -> Result<(PathBuf, Vec<Case>), Error> {
     if cases.is_empty() {
         return Err(Error::Usage(format!(
             "there are no cases in {}: each is a directory there with an input.ndjson, and \
-             `host test --update` writes what is expected",
-            place.display()
+             `{} test --update` writes what is expected",
+            place.display(),
+            called::name()
         )));
     }
     Ok((plugin, cases))
@@ -169,9 +170,10 @@ fn entries(place: &Path) -> io::Result<Vec<PathBuf>> {
 fn directories(place: &Path) -> Result<Vec<PathBuf>, Error> {
     let cannot = |error: io::Error| {
         Error::Usage(format!(
-            "cannot look into {} for the plugin's cases: {error}; `host test --help` says what \
+            "cannot look into {} for the plugin's cases: {error}; `{} test --help` says what \
              they are",
-            place.display()
+            place.display(),
+            called::name()
         ))
     };
     let mut found = entries(place).map_err(cannot)?;
