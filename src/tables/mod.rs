@@ -103,6 +103,10 @@ pub(crate) struct Rows {
     /// Its first row in that group.
     pub first: u64,
     pub count: u64,
+    /// From its first row to that of the next stretch of the same group that the same process
+    /// will be asked for; 0 where that is not known. What lies between can be passed over
+    /// without looking for it again from the beginning of the group.
+    pub step: u64,
 }
 
 #[cfg(test)]

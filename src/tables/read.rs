@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             wait,
             free: Vec::new(),
             out: VecDeque::new(),
-            plan: Stretches::new(Vec::new()),
+            plan: Stretches::new(Vec::new(), 1),
             restarts: 0,
             had_no_memory: false,
             held: Vec::new(),
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         };
         reader.free.push(session);
         reader.rows = summary.groups.iter().map(|group| group.rows).sum();
-        reader.plan = Stretches::new(summary.groups);
+        reader.plan = Stretches::new(summary.groups, reader.workers.workers() as u64);
         Ok(reader)
     }
 
@@ -170,8 +170,8 @@ impl<'a> Reader<'a> {
     fn replace_front(&mut self) -> io::Result<()> {
         let mut session = self.start()?;
         let Some(out) = self.out.front_mut() else { return Ok(()) };
-        let Rows { group, first, count } = out.stretch;
-        let rest = Rows { group, first: first + out.rows, count: count - out.rows };
+        let Rows { group, first, count, .. } = out.stretch;
+        let rest = Rows { group, first: first + out.rows, count: count - out.rows, step: 0 };
         let again = if out.rows == 0 { out.again.max(out.begun) } else { out.begun };
         session.ask(rest);
         *out = Out { session, stretch: rest, rows: 0, bytes: 0, begun: 0, again };
@@ -274,15 +274,18 @@ impl Summary {
 /// The rows of a table, one stretch after the other.
 struct Stretches {
     groups: Vec<Group>,
-    /// Where the next begins.
+    /// How many processes take turns.
+    workers: u64,
+    /// Where the next begins, and how many rows it has unless the group ends before.
     at: Rows,
     /// Bytes of text that a row comes to, as far as it is known.
     row: Option<u64>,
 }
 
 impl Stretches {
-    fn new(groups: Vec<Group>) -> Stretches {
-        Stretches { groups, at: Rows { group: 0, first: 0, count: 0 }, row: None }
+    fn new(groups: Vec<Group>, workers: u64) -> Stretches {
+        let at = Rows { group: 0, first: 0, count: 0, step: 0 };
+        Stretches { groups, workers, at, row: None }
     }
 
     /// Learns that so many rows have come to so much text.
@@ -304,14 +307,19 @@ impl Iterator for Stretches {
             let group = self.groups.get(self.at.group as usize)?;
             let left = group.rows - self.at.first;
             if left == 0 {
-                self.at = Rows { group: self.at.group + 1, first: 0, count: 0 };
+                self.at = Rows { group: self.at.group + 1, first: 0, count: 0, step: 0 };
                 continue;
             }
             let guess = || (group.bytes / group.rows).saturating_mul(AS_TEXT);
             let row = self.row.unwrap_or_else(guess).max(1);
-            let count = (STRETCH / row).clamp(1, left);
-            let stretch = Rows { count, ..self.at };
-            self.at.first += count;
+            let good = (STRETCH / row).max(1);
+            let now = self.at.count;
+            // Each change has processes look for their next rows from the group's beginning.
+            if now == 0 || now > 2 * good || 2 * now < good {
+                (self.at.count, self.at.step) = (good, good.saturating_mul(self.workers));
+            }
+            let stretch = Rows { count: self.at.count.min(left), ..self.at };
+            self.at.first += stretch.count;
             return Some(stretch);
         }
     }
@@ -331,10 +339,11 @@ mod tests {
             group(0, 5),
             group(7, 7),
         ];
-        let mut stretches = Stretches::new(groups.clone());
+        let mut stretches = Stretches::new(groups.clone(), 3);
         let mut next = vec![0; groups.len()];
         let mut learned = false;
-        while let Some(Rows { group, first, count }) = stretches.next() {
+        while let Some(Rows { group, first, count, step }) = stretches.next() {
+            assert!(step >= 3 * count);
             assert_eq!(next[group as usize], first);
             assert!(count > 0);
             next[group as usize] += count;

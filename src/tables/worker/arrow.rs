@@ -11,7 +11,7 @@ use arrow_ipc::{Block, MessageHeader, root_as_footer, root_as_message};
 use arrow_schema::SchemaRef;
 
 use super::at::FileAt;
-use super::read::{BATCH, Batches};
+use super::read::take;
 use super::schema::{places, told};
 use crate::tables::{Group, Rows};
 
@@ -34,6 +34,8 @@ pub(super) struct ArrowTable {
     /// The record batch that was read last. Most rows that are wanted come from the same one
     /// as those before.
     last: Option<(u32, RecordBatch)>,
+    /// Rows that are wanted and were not given.
+    rest: Option<RecordBatch>,
 }
 
 /// A record batch.
@@ -98,7 +100,7 @@ impl ArrowTable {
             batches.push(Batch { block: *block, rows });
         }
         let inside = Inside::File(decoder);
-        Ok(ArrowTable { file, schema, projection, batches, inside, last: None })
+        Ok(ArrowTable { file, schema, projection, batches, inside, last: None, rest: None })
     }
 
     fn open_stream(file: FileAt, columns: Option<&[String]>) -> Result<ArrowTable, String> {
@@ -130,7 +132,7 @@ impl ArrowTable {
             at += length;
         }
         let inside = Inside::Stream { schema: start, dictionaries };
-        Ok(ArrowTable { file, schema, projection, batches, inside, last: None })
+        Ok(ArrowTable { file, schema, projection, batches, inside, last: None, rest: None })
     }
 
     /// The schema of all columns.
@@ -143,7 +145,8 @@ impl ArrowTable {
         self.batches.iter().map(|batch| Group { rows: batch.rows, bytes: bytes(batch) }).collect()
     }
 
-    pub fn rows(&mut self, rows: Rows) -> Result<Batches, String> {
+    /// Turns to these rows, if there are such.
+    pub fn turn_to(&mut self, rows: Rows) -> Result<(), String> {
         let batch = match self.last.take() {
             Some((group, batch)) if group == rows.group => batch,
             _ => self.read(rows.group as usize)?,
@@ -153,11 +156,13 @@ impl ArrowTable {
         if end.is_none_or(|end| end > batch.num_rows() as u64) {
             return Err("a record batch has fewer rows than it says".into());
         }
-        let batch = batch.slice(rows.first as usize, rows.count as usize);
-        let starts = (0..batch.num_rows()).step_by(BATCH);
-        Ok(Box::new(
-            starts.map(move |start| Ok(batch.slice(start, BATCH.min(batch.num_rows() - start)))),
-        ))
+        self.rest = Some(batch.slice(rows.first as usize, rows.count as usize));
+        Ok(())
+    }
+
+    /// Some of the rows, at most so many; none where there are no more.
+    pub fn some(&mut self, most: usize) -> Option<RecordBatch> {
+        take(&mut self.rest, most)
     }
 
     fn read(&self, number: usize) -> Result<RecordBatch, String> {

@@ -4,12 +4,13 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
 use parquet::file::metadata::PageIndexPolicy;
 
 use super::at::FileAt;
-use super::read::{BATCH, Batches};
+use super::read::{BATCH, take};
 use super::schema::{places, told};
 use crate::tables::{Group, Rows};
 
@@ -23,6 +24,17 @@ pub(super) struct ParquetTable {
     file: FileAt,
     metadata: ArrowReaderMetadata,
     mask: ProjectionMask,
+    open: Option<Open>,
+}
+
+/// A row group that is being read.
+struct Open {
+    reader: ParquetRecordBatchReader,
+    /// Rows that were read and not given.
+    rest: Option<RecordBatch>,
+    /// What was asked for last, and how many rows of it were not given.
+    at: Rows,
+    missing: u64,
 }
 
 impl ParquetTable {
@@ -39,7 +51,7 @@ impl ParquetTable {
                 ProjectionMask::roots(metadata.parquet_schema(), roots)
             }
         };
-        Ok(ParquetTable { file, metadata, mask })
+        Ok(ParquetTable { file, metadata, mask, open: None })
     }
 
     /// The schema of all columns.
@@ -58,23 +70,66 @@ impl ParquetTable {
             .collect()
     }
 
-    pub fn rows(&self, rows: Rows) -> Result<Batches, String> {
+    /// Turns to these rows, if there are such. Where they are the next that were spoken of
+    /// before, the row group is read on and not again from its beginning.
+    pub fn turn_to(&mut self, rows: Rows) -> Result<(), String> {
+        let goes_on = |open: &Open| {
+            let Rows { group, first, count, step } = open.at;
+            let next = Rows { first: first.saturating_add(step), count: rows.count, group, step };
+            rows == next && rows.count <= count && open.missing == 0 && step > 0
+        };
+        self.open = match self.open.take().filter(goes_on) {
+            Some(open) => Some(Open { at: rows, missing: rows.count, ..open }),
+            None => Some(self.begin(rows)?),
+        };
+        Ok(())
+    }
+
+    fn begin(&self, rows: Rows) -> Result<Open, String> {
+        let of_group = self.groups().get(rows.group as usize).map_or(0, |group| group.rows);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.file.clone(),
             self.metadata.clone(),
         );
-        let size = |rows: u64| usize::try_from(rows).map_err(|error| error.to_string());
         let reader = builder
             .with_row_groups(vec![rows.group as usize])
             .with_projection(self.mask.clone())
-            .with_offset(size(rows.first)?)
-            .with_limit(size(rows.count)?)
+            .with_row_selection(selection(rows, of_group)?)
             .with_batch_size(BATCH)
             .build()
             .map_err(told)?;
-        let batches = reader.map(|batch: Result<RecordBatch, _>| batch.map_err(told));
-        Ok(Box::new(batches))
+        Ok(Open { reader, rest: None, at: rows, missing: rows.count })
     }
+
+    /// Some of the rows, at most so many; none where there are no more.
+    pub fn some(&mut self, most: usize) -> Result<Option<RecordBatch>, String> {
+        let Some(Open { reader, rest, missing, .. }) = &mut self.open else { return Ok(None) };
+        if rest.as_ref().is_none_or(|rest| rest.num_rows() == 0) {
+            *rest = reader.next().transpose().map_err(told)?;
+        }
+        let batch = take(rest, most);
+        *missing =
+            missing.saturating_sub(batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
+        Ok(batch)
+    }
+}
+
+/// These rows of a group of so many, and those of the same process that come later.
+fn selection(rows: Rows, of_group: u64) -> Result<RowSelection, String> {
+    let size = |rows: u64| usize::try_from(rows).map_err(|error| error.to_string());
+    let Rows { first, count, step, .. } = rows;
+    let end = first.checked_add(count).filter(|end| *end <= of_group);
+    let mut at = end.ok_or("there are no such rows")?;
+    let mut parts = vec![RowSelector::skip(size(first)?), RowSelector::select(size(count)?)];
+    if step >= count && count > 0 {
+        let between = step - count;
+        while of_group - at > between {
+            let next = count.min(of_group - at - between);
+            parts.extend([RowSelector::skip(size(between)?), RowSelector::select(size(next)?)]);
+            at += between + next;
+        }
+    }
+    Ok(parts.into())
 }
 
 /// Checks that a file begins and ends as Parquet does: what the library says of one that does

@@ -14,9 +14,6 @@ use crate::tables::{Group, Kind, Rows, Summary};
 /// Rows that are turned into text at once.
 pub(super) const BATCH: usize = 1024;
 
-/// Rows of a table, some at once.
-pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch, String>>>;
-
 /// An open table of either kind.
 pub(super) enum Table {
     Parquet(ParquetTable),
@@ -53,12 +50,29 @@ impl Table {
         }
     }
 
-    fn rows(&mut self, rows: Rows) -> Result<Batches, String> {
+    /// Turns to these rows, if there are such.
+    fn turn_to(&mut self, rows: Rows) -> Result<(), String> {
         match self {
-            Table::Parquet(table) => table.rows(rows),
-            Table::Arrow(table) => table.rows(rows),
+            Table::Parquet(table) => table.turn_to(rows),
+            Table::Arrow(table) => table.turn_to(rows),
         }
     }
+
+    /// Some of the rows, at most so many and [`BATCH`]; none where there are no more.
+    fn some(&mut self, most: usize) -> Result<Option<RecordBatch>, String> {
+        match self {
+            Table::Parquet(table) => table.some(most),
+            Table::Arrow(table) => Ok(table.some(most)),
+        }
+    }
+}
+
+/// Takes rows away, at most so many and [`BATCH`].
+pub(super) fn take(rest: &mut Option<RecordBatch>, most: usize) -> Option<RecordBatch> {
+    let batch = rest.take().filter(|batch| batch.num_rows() > 0)?;
+    let taken = batch.num_rows().min(most).min(BATCH);
+    *rest = Some(batch.slice(taken, batch.num_rows() - taken));
+    Some(batch.slice(0, taken))
 }
 
 /// A table as JSON lines.
@@ -68,7 +82,6 @@ pub(super) struct Lines {
     /// What has not been passed on, from this byte on.
     held: Vec<u8>,
     given: usize,
-    batches: Option<Batches>,
     /// Rows that are still to come of those that are wanted.
     missing: u64,
 }
@@ -80,22 +93,17 @@ impl Lines {
         check_can_be_read(&table.schema(), columns)?;
         let held = postcard::to_stdvec(&Summary { groups: table.groups() }).map_err(told)?;
         let form = JsonLines::default();
-        Ok(Lines { table, form, held, given: 0, batches: None, missing: 0 })
+        Ok(Lines { table, form, held, given: 0, missing: 0 })
     }
 
     /// Makes text of the next rows. False if there are none.
     fn make(&mut self) -> Result<bool, String> {
-        let Some(batches) = &mut self.batches else { return Ok(false) };
-        let Some(batch) = batches.next() else {
-            self.batches = None;
-            return match self.missing {
-                0 => Ok(false),
-                _ => Err("it has fewer rows than it says".into()),
-            };
-        };
-        let batch = batch?;
-        let left = self.missing.checked_sub(batch.num_rows() as u64);
-        self.missing = left.ok_or("it has more rows than it says")?;
+        if self.missing == 0 {
+            return Ok(false);
+        }
+        let most = usize::try_from(self.missing).unwrap_or(usize::MAX);
+        let batch = self.table.some(most)?.ok_or("it has fewer rows than it says")?;
+        self.missing -= batch.num_rows() as u64;
         self.held.drain(..std::mem::take(&mut self.given));
         self.form.write(&batch, &mut self.held)?;
         Ok(true)
@@ -120,7 +128,7 @@ impl Pieces for Lines {
     fn turn_to(&mut self, rows: Rows) -> Result<(), String> {
         (self.held, self.given) = (std::mem::take(&mut self.held), 0);
         self.held.clear();
-        self.batches = Some(self.table.rows(rows)?);
+        self.table.turn_to(rows)?;
         self.missing = rows.count;
         Ok(())
     }
@@ -155,7 +163,7 @@ fn fuzz(kind: Kind, data: &[u8]) {
     let Ok(mut lines) = super::heedful(|| Lines::open(kind, file, None)) else { return };
     for (number, group) in (0..).zip(lines.table.groups()) {
         let count = group.rows.min(ENOUGH);
-        let rows = Rows { group: number, first: 0, count };
+        let rows = Rows { group: number, first: 0, count, step: 0 };
         if super::heedful(|| lines.turn_to(rows)).is_err() {
             return;
         }

@@ -67,12 +67,17 @@ fn lines(kind: Kind, bytes: &[u8], columns: Option<&[String]>) -> Result<String,
     let summary: Summary = postcard::from_bytes(&all(&mut opened, 64)?).unwrap();
     let mut text = Vec::new();
     for (group, number) in summary.groups.iter().zip(0..) {
-        // In two stretches, and in small pieces.
-        let half = group.rows / 2;
-        for (first, count) in [(0, half), (half, group.rows - half)] {
-            opened.turn_to(Rows { group: number, first, count })?;
-            text.extend(all(&mut opened, 100)?);
+        // Three take turns, in small pieces.
+        let (count, mut parts) = (group.rows.div_ceil(7).max(1), Vec::new());
+        for turn in 0..3 {
+            for first in (0..group.rows).step_by(count as usize).skip(turn).step_by(3) {
+                let rows = count.min(group.rows - first);
+                opened.turn_to(Rows { group: number, first, count: rows, step: 3 * count })?;
+                parts.push((first, all(&mut opened, 100)?));
+            }
         }
+        parts.sort();
+        text.extend(parts.into_iter().flat_map(|(_, part)| part));
     }
     Ok(String::from_utf8(text).unwrap())
 }
@@ -213,14 +218,14 @@ fn every_type_has_its_form_and_comes_back() {
             let like = SchemaIs::OfTable { kind, columns: None };
             let made = build(to, &like, &text, Some(&bytes)).unwrap();
             assert_eq!(lines(to, &made, None).unwrap(), text, "{kind:?} to {to:?}");
-            let opened = |kind, bytes: &[u8]| {
+            let schema = |kind, bytes: &[u8]| {
                 super::read::Table::open(kind, file(bytes), None).unwrap().schema()
             };
-            assert_eq!(
-                opened(to, &made).fields(),
-                opened(kind, &bytes).fields(),
-                "{kind:?} to {to:?}"
-            );
+            let wanted = match to {
+                Kind::Arrow => super::schema::without_dictionaries(&schema(kind, &bytes)),
+                Kind::Parquet | Kind::ArrowStream => schema(kind, &bytes),
+            };
+            assert_eq!(schema(to, &made).fields(), wanted.fields(), "{kind:?} to {to:?}");
         }
     }
 }
