@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::account::Account;
 use crate::dead_letter::{DeadLetter, is_kept};
@@ -562,12 +562,12 @@ impl Ledger {
     pub fn close(
         mut self,
         end: Result<(), Error>,
-        elapsed: Duration,
+        started: Instant,
         events: &mut dyn FnMut(Event<'_>),
     ) -> Result<Account, Box<JobFailed>> {
         let end = end.and_then(|()| self.check_inputs(self.inputs.count(), events));
         let end = end.and_then(|()| self.publish(events));
-        self.account.elapsed = elapsed;
+        self.account.elapsed = started.elapsed();
         let Err(error) = end else {
             return Ok(Account { unread_bytes: self.unwanted, ..self.account });
         };

@@ -190,7 +190,7 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
     let mut ledger = Ledger::new(job, Arc::clone(&inputs), plan.results, written, spare);
     if is_whole {
         // All that was missing is its name.
-        return ledger.close(Ok(()), started.elapsed(), events);
+        return ledger.close(Ok(()), started, events);
     }
     if job.inputs_are == InputsAre::States {
         // They have no format that the output could follow.
@@ -463,7 +463,7 @@ impl Supervisor<'_> {
             });
         }
         drop(directory);
-        self.ledger.close(end, started.elapsed(), self.events)
+        self.ledger.close(end, started, self.events)
     }
 }
 
