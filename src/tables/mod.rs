@@ -27,6 +27,8 @@ pub(crate) use write::{Into, write};
 
 /// What a table worker's slot holds of text or of a table at once, in bytes.
 pub(crate) const ROOM: u64 = 8 << 20;
+/// The longest summary of a table, in bytes: some hundred thousand groups of rows.
+const MAX_SUMMARY: usize = 4 << 20;
 
 /// How a table is laid out.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -78,6 +78,8 @@ fn write_once(
     let files: Vec<&File> = std::iter::once(lines).chain(like).collect();
     let mut session = Session::start(workers, task, &files, &|| (wait.borrow_mut())(0.0))?;
     let mut room = Vec::new();
+    // Bytes that have come since there was less left: all of them were in its memory at once.
+    let mut held = 0;
     loop {
         session.fetch();
         let waiting = || (wait.borrow_mut())(done(left));
@@ -85,6 +87,10 @@ fn write_once(
         // With every piece there is less to do, or it has something of what was made.
         if piece.left > left || (piece.left == left && bytes.is_empty()) {
             return Err(session.cut_off(&Violation::Answer("it does not come to an end")));
+        }
+        held = if piece.left < left { 0 } else { held + bytes.len() as u64 };
+        if held > workers.memory() {
+            return Err(session.cut_off(&Violation::Answer("it makes more than it can hold")));
         }
         left = piece.left;
         into.write_all(&bytes).map_err(|error| match error.kind() {

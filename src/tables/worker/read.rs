@@ -9,7 +9,7 @@ use super::json::JsonLines;
 use super::parquet::ParquetTable;
 use super::schema::{check_can_be_read, told};
 use super::{Made, Pieces};
-use crate::tables::{Group, Kind, Rows, Summary};
+use crate::tables::{Group, Kind, MAX_SUMMARY, Rows, Summary};
 
 /// Rows that are turned into text at once.
 pub(super) const BATCH: usize = 1024;
@@ -92,6 +92,11 @@ impl Lines {
         let table = Table::open(kind, file, columns)?;
         check_can_be_read(&table.schema(), columns)?;
         let held = postcard::to_stdvec(&Summary { groups: table.groups() }).map_err(told)?;
+        if held.len() > MAX_SUMMARY {
+            return Err("it has more row groups or record batches than are supported: some \
+                        hundred thousand"
+                .into());
+        }
         let form = JsonLines::default();
         Ok(Lines { table, form, held, given: 0, missing: 0 })
     }
