@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io;
 
 use super::{
-    Again, Group, Kind, MAX_SUMMARY, Rows, Session, Summary, TableWorkers, Task, Trouble,
+    Again, Group, Kind, MAX_SUMMARY, ROOM, Rows, Session, Summary, TableWorkers, Task, Trouble,
 };
 use crate::error::Error;
 use crate::ipc::Violation;
 
 /// What a stretch of rows should come to as text, in bytes: mostly it fits the slot, so that
 /// no table worker has to wait with the rest of one.
-const STRETCH: u64 = 6 << 20;
+const STRETCH: u64 = ROOM / 4 * 3;
 /// How much longer rows are as text than as they are stored, before any have come.
 const AS_TEXT: u64 = 4;
 /// How often a table worker that died is replaced, for all of a table.

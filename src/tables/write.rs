@@ -6,6 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 
 use super::{Again, SchemaIs, Session, TableWorkers, Task, Trouble};
 use crate::error::Error;
+use crate::fault;
 use crate::ipc::Violation;
 
 /// How often a table worker that died is replaced.
@@ -93,7 +94,9 @@ fn write_once(
             return Err(session.cut_off(&Violation::Answer("it makes more than it can hold")));
         }
         left = piece.left;
-        into.write_all(&bytes).map_err(|error| match error.kind() {
+        let written_whole = fault::at("before-write-table").and_then(|()| into.write_all(&bytes));
+        fault::pass("after-write-table");
+        written_whole.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => Error::WriteOutput(error),
         })?;
