@@ -19,7 +19,8 @@ mod parquet;
 mod read;
 #[cfg(feature = "tables")]
 mod schema;
-#[cfg(all(test, feature = "tables"))]
+#[cfg(test)]
+#[cfg(feature = "tables")]
 mod tests;
 
 use std::fs::File;
