@@ -17,7 +17,7 @@ const WITH_AN_X: &str = "(if (result i32)
 /// Rows of several types; every third has something that is null.
 fn lines(count: u64) -> String {
     let line = |n: u64| {
-        let text = if n % 3 == 0 { "null".to_owned() } else { format!("\"text {n}\"") };
+        let text = if n.is_multiple_of(3) { "null".to_owned() } else { format!("\"text {n}\"") };
         format!(
             "{{\"n\":{n},\"word\":{text},\"list\":[{},null],\"in\":{{\"half\":{}.5}}}}\n",
             n * 2,
