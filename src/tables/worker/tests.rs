@@ -298,6 +298,8 @@ fn a_table_may_have_no_rows_or_no_columns() {
         let made = build(kind, &given, "", None).unwrap();
         assert_eq!(lines(kind, &made, None).unwrap(), "");
     }
+    let why = build(Kind::Parquet, &SchemaIs::Inferred, "{}\n", None).unwrap_err();
+    assert!(why.contains("Parquet keeps no rows without columns"), "{why}");
     let made = build(Kind::Arrow, &SchemaIs::Inferred, "{}\n{}\n", None).unwrap();
     assert_eq!(lines(Kind::Arrow, &made, None).unwrap(), "{}\n{}\n");
 }
