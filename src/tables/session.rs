@@ -288,17 +288,18 @@ impl Session {
             still = if now.is_some() && now == before { still + LOOK } else { Duration::ZERO };
             before = now;
             let used = now.unwrap_or_default().saturating_sub(self.used);
-            let how = if used > limit {
-                format!("it has used {limit:?} of CPU time, and there is no answer")
+            let trouble = if used > limit {
+                let how = format!("it has used {limit:?} of CPU time, and there is no answer");
+                Trouble::Died { how, again: Again::Likely }
             } else if still >= STILL {
-                format!("it has stood still for {STILL:?}")
+                Trouble::died(format!("it has stood still for {STILL:?}"))
             } else if self.asked.elapsed() > limit * WALL {
-                format!("it has not answered for {:?}", limit * WALL)
+                Trouble::died(format!("it has not answered for {:?}", limit * WALL))
             } else {
                 continue;
             };
             self.worker.kill();
-            return Err(Trouble::died(how));
+            return Err(trouble);
         }
     }
 }
