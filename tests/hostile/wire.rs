@@ -150,6 +150,7 @@ pub struct Rows {
     pub _group: u32,
     pub first: u64,
     pub count: u64,
+    pub _step: u64,
 }
 
 #[derive(Copy, Clone, Debug, Deserialize)]
