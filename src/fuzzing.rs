@@ -50,6 +50,8 @@ mod tests {
         for (name, _) in TARGETS {
             let files: Vec<_> = std::fs::read_dir(seeds.join(name)).unwrap().collect();
             assert!(!files.is_empty(), "{name} has no seeds");
+            let program = seeds.with_file_name("src").join(format!("bin/{name}.rs"));
+            assert!(program.exists(), "{name} has no fuzzer");
             for file in files {
                 run(name, &std::fs::read(file.unwrap().path()).unwrap());
             }

@@ -2,7 +2,7 @@
 //!
 //! `HOST_FAULTS=ROLE/POINT[TEXT]#START@HIT:ACTION;...`
 //!
-//! `ROLE` is `supervisor`, `worker` or `compile`.
+//! `ROLE` is `supervisor`, `worker`, `compile` or `table`.
 //! `TEXT`, `START` and `HIT` may be left out. `TEXT` stands for a point with a record: only
 //! one that has this text. `START` is the number of a process among those of its role that
 //! the supervisor has started, from 1; `HIT` says which time the point is reached in that
@@ -36,8 +36,8 @@ const LINE: usize = 120;
 const LINES: usize = 1000;
 
 static STATE: OnceLock<State> = OnceLock::new();
-/// Processes that were started, workers and compile workers.
-static STARTED: [AtomicU32; 2] = [AtomicU32::new(0), AtomicU32::new(0)];
+/// Processes that were started: workers, compile workers, table workers.
+static STARTED: [AtomicU32; 3] = [AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)];
 
 struct State {
     /// What this process is: the first part of the names of its points.
@@ -207,7 +207,11 @@ fn signal(number: i32) {
 }
 
 pub(crate) fn hand_on(role: &str, environment: &mut Vec<OsString>) {
-    let which = usize::from(role != "worker");
+    let which = match role {
+        "worker" => 0,
+        "compile" => 1,
+        _ => 2,
+    };
     let start = STARTED[which].fetch_add(1, Ordering::Relaxed) + 1;
     environment.push(variable(START, start.to_string().as_ref()));
     environment.push(variable(ROLE, role.as_ref()));

@@ -40,7 +40,10 @@ pub(super) fn open<'a>(
     Reader::open(out.tables.clone(), kind, columns, table, wait).map_err(|error| {
         match error.downcast::<Error>() {
             Ok(error) => error,
-            Err(why) => Error::NoTable { name: name(), why: why.to_string() },
+            Err(why) if why.kind() == io::ErrorKind::InvalidData => {
+                Error::NoTable { name: name(), why: why.to_string() }
+            }
+            Err(source) => unreadable(source),
         }
     })
 }

@@ -82,6 +82,10 @@ impl Sink {
                 return Err(Error::OpenOutput { path: path.clone(), source });
             }
         };
+        if let (Some(_), Some(unnamed)) = (&table, &file) {
+            check_table(unnamed, inputs)
+                .map_err(|source| Error::OpenOutput { path: unnamed.path.clone(), source })?;
+        }
         let (writer, direct) = match (&table, &file, writer) {
             (Some(_), None, Writer::Plain(direct)) => {
                 let lines = tempfile::tempfile()
@@ -237,7 +241,7 @@ impl Sink {
             return table.make(lines, direct, false, progress);
         }
         let Some(unnamed) = &self.file else { return Ok(()) };
-        let path = beside(&unnamed.path, ".table").map_err(|error| unnamed.wrong(error))?;
+        let path = table_name(&unnamed.path).map_err(|error| unnamed.wrong(error))?;
         let wrong = |error: io::Error| {
             let text = format!("{}: {error}", path.display());
             Error::WriteOutput(io::Error::new(error.kind(), text))
@@ -364,6 +368,20 @@ fn final_name(path: &Path) -> PathBuf {
 /// The file that is written until an output of this name is whole.
 pub(crate) fn partial_name(path: &Path) -> io::Result<PathBuf> {
     beside(path, ".partial")
+}
+
+/// The file that a table is written to until it is whole, and gets this name.
+fn table_name(path: &Path) -> io::Result<PathBuf> {
+    beside(path, ".table")
+}
+
+/// Sees that the file that will be the table is not one that is read.
+fn check_table(unnamed: &Unnamed, inputs: &[Identity]) -> io::Result<()> {
+    let path = table_name(&unnamed.path)?;
+    match std::fs::metadata(&path) {
+        Ok(there) if inputs.contains(&Identity::of(&there)) => Err(is_an_input(&path)),
+        _ => Ok(()),
+    }
 }
 
 /// A file beside an output, whose name goes on like this.

@@ -25,8 +25,11 @@ pub(crate) use worker::serve;
 pub(crate) use worker::{fuzz_arrow, fuzz_lines, fuzz_parquet};
 pub(crate) use write::{Into, write};
 
-/// What a table worker's slot holds of text or of a table at once, in bytes.
-pub(crate) const ROOM: u64 = 8 << 20;
+/// What a table worker's slot holds of text or of a table at once, in bytes. (Tests with faults
+/// have small tables, which are to come in pieces as well.)
+pub(crate) const ROOM: u64 = if cfg!(feature = "faults") { 4096 } else { 8 << 20 };
+/// The longest summary of a table, in bytes: some hundred thousand groups of rows.
+const MAX_SUMMARY: usize = 4 << 20;
 
 /// How a table is laid out.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

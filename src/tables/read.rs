@@ -5,19 +5,19 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 
-use super::{Again, Group, Kind, Rows, Session, Summary, TableWorkers, Task, Trouble};
+use super::{
+    Again, Group, Kind, MAX_SUMMARY, ROOM, Rows, Session, Summary, TableWorkers, Task, Trouble,
+};
 use crate::error::Error;
 use crate::ipc::Violation;
 
 /// What a stretch of rows should come to as text, in bytes: mostly it fits the slot, so that
 /// no table worker has to wait with the rest of one.
-const STRETCH: u64 = 6 << 20;
+const STRETCH: u64 = ROOM / 4 * 3;
 /// How much longer rows are as text than as they are stored, before any have come.
 const AS_TEXT: u64 = 4;
 /// How often a table worker that died is replaced, for all of a table.
 const RESTARTS: u32 = 5;
-/// The longest summary that is read, in bytes: a hundred thousand groups of rows.
-const MAX_SUMMARY: usize = 4 << 20;
 
 /// Whether somebody still waits for what is read.
 pub(crate) type Wait<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
@@ -34,8 +34,8 @@ pub(crate) struct Reader<'a> {
     out: VecDeque<Out>,
     plan: Stretches,
     restarts: u32,
-    /// One has died because it had no memory.
-    had_no_memory: bool,
+    /// One has died of what is likely to happen again.
+    stumbled: bool,
     /// Text that has come and was not taken, from this byte on.
     held: Vec<u8>,
     taken: usize,
@@ -70,7 +70,8 @@ impl<'a> Reader<'a> {
     /// for it.
     ///
     /// # Errors
-    /// It is none, or has not these columns; the system does not allow it; nobody waits.
+    /// It is none, or has not these columns: [`io::ErrorKind::InvalidData`]. The system does not
+    /// allow it; nobody waits.
     pub fn open(
         workers: TableWorkers,
         kind: Kind,
@@ -87,7 +88,7 @@ impl<'a> Reader<'a> {
             out: VecDeque::new(),
             plan: Stretches::new(Vec::new(), 1),
             restarts: 0,
-            had_no_memory: false,
+            stumbled: false,
             held: Vec::new(),
             taken: 0,
             rows: 0,
@@ -195,11 +196,12 @@ impl<'a> Reader<'a> {
         loop {
             let (bytes, piece) = session.piece(Vec::new(), &self.wait)?;
             text.extend_from_slice(&bytes);
-            if piece.left == 0 {
-                break;
-            }
-            if text.len() > MAX_SUMMARY || bytes.is_empty() {
+            let ends = piece.left == 0;
+            if text.len() > MAX_SUMMARY || (bytes.is_empty() && !ends) {
                 return Err(session.cut_off(&Violation::Answer("its summary has no end")));
+            }
+            if ends {
+                break;
             }
             session.fetch();
         }
@@ -212,7 +214,7 @@ impl<'a> Reader<'a> {
     /// Goes on after what may be different the next time.
     fn survive(&mut self, trouble: Trouble) -> io::Result<()> {
         match trouble {
-            Trouble::Died { how, again: Again::Likely } if self.had_no_memory => {
+            Trouble::Died { how, again: Again::Likely } if self.stumbled => {
                 Err(io::Error::other(format!("where it is read, {how}")))
             }
             Trouble::Died { how, .. } if self.restarts == RESTARTS => {
@@ -224,10 +226,10 @@ impl<'a> Reader<'a> {
             Trouble::Died { how, again } => {
                 tracing::warn!(%how, "a table worker has died");
                 self.restarts += 1;
-                self.had_no_memory |= again == Again::Likely;
+                self.stumbled |= again == Again::Likely;
                 Ok(())
             }
-            Trouble::Refused(why) => Err(io::Error::other(why)),
+            Trouble::Refused(why) => Err(io::Error::new(io::ErrorKind::InvalidData, why)),
             Trouble::Over(error) => Err(io::Error::other(error)),
         }
     }

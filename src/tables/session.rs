@@ -24,8 +24,11 @@ use crate::worker_handle::{Exit, HANDSHAKE, WorkerHandle};
 const FIRST_NUMBER: u64 = 1 << 32;
 /// CPU time for one answer. It is far more than any takes that has an end.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How much longer it may take by the clock on the wall, before the process counts as stopped.
-const STOPPED: u32 = 10;
+/// How much longer it may take by the clock on the wall.
+const WALL: u32 = 10;
+/// How long it may stand still, which takes no CPU time: somebody has stopped it, or it waits
+/// for what does not come. (Tests that stop one wait less long.)
+const STILL: Duration = Duration::from_secs(if cfg!(feature = "faults") { 3 } else { 30 });
 /// How often it is looked whether anybody still waits for an answer.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -59,6 +62,11 @@ impl TableWorkers {
     pub fn workers(&self) -> usize {
         self.0.workers
     }
+
+    /// What each may have, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.0.memory
+    }
 }
 
 /// Why there is no answer.
@@ -76,7 +84,7 @@ pub(crate) enum Trouble {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Again {
     Maybe,
-    /// Very likely: it has no memory.
+    /// Very likely: it has no memory, or has stumbled over its file.
     Likely,
 }
 
@@ -236,6 +244,7 @@ impl Session {
         limit: Duration,
         wait: &dyn Fn() -> Result<(), Error>,
     ) -> Result<Response, Trouble> {
+        let (mut still, mut before) = (Duration::ZERO, None);
         loop {
             match self.heard.recv_timeout(LOOK) {
                 Ok(Heard::Response(response)) => {
@@ -265,16 +274,32 @@ impl Session {
                             ),
                             again: Again::Likely,
                         },
+                        // Whoever stumbles over a file does it again.
+                        exit @ Exit::Signal(
+                            libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGSYS,
+                        ) => Trouble::Died { how: exit.to_string(), again: Again::Likely },
                         exit => Trouble::died(exit),
                     });
                 }
                 Err(RecvTimeoutError::Timeout) => wait()?,
             }
-            let used = self.worker.cpu_time().unwrap_or_default().saturating_sub(self.used);
-            if used > limit || self.asked.elapsed() > limit * STOPPED {
-                self.worker.kill();
-                return Err(Trouble::died(format!("it has done nothing for {limit:?}")));
-            }
+            let now = self.worker.cpu_time();
+            // Counted in looks: where everything was stopped for a while, so were these.
+            still = if now.is_some() && now == before { still + LOOK } else { Duration::ZERO };
+            before = now;
+            let used = now.unwrap_or_default().saturating_sub(self.used);
+            let trouble = if used > limit {
+                let how = format!("it has used {limit:?} of CPU time, and there is no answer");
+                Trouble::Died { how, again: Again::Likely }
+            } else if still >= STILL {
+                Trouble::died(format!("it has stood still for {STILL:?}"))
+            } else if self.asked.elapsed() > limit * WALL {
+                Trouble::died(format!("it has not answered for {:?}", limit * WALL))
+            } else {
+                continue;
+            };
+            self.worker.kill();
+            return Err(trouble);
         }
     }
 }

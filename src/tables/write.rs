@@ -6,6 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 
 use super::{Again, SchemaIs, Session, TableWorkers, Task, Trouble};
 use crate::error::Error;
+use crate::fault;
 use crate::ipc::Violation;
 
 /// How often a table worker that died is replaced.
@@ -78,6 +79,8 @@ fn write_once(
     let files: Vec<&File> = std::iter::once(lines).chain(like).collect();
     let mut session = Session::start(workers, task, &files, &|| (wait.borrow_mut())(0.0))?;
     let mut room = Vec::new();
+    // Bytes that have come since there was less left: all of them were in its memory at once.
+    let mut held = 0;
     loop {
         session.fetch();
         let waiting = || (wait.borrow_mut())(done(left));
@@ -86,8 +89,14 @@ fn write_once(
         if piece.left > left || (piece.left == left && bytes.is_empty()) {
             return Err(session.cut_off(&Violation::Answer("it does not come to an end")));
         }
+        held = if piece.left < left { 0 } else { held + bytes.len() as u64 };
+        if held > workers.memory() {
+            return Err(session.cut_off(&Violation::Answer("it makes more than it can hold")));
+        }
         left = piece.left;
-        into.write_all(&bytes).map_err(|error| match error.kind() {
+        let written_whole = fault::at("before-write-table").and_then(|()| into.write_all(&bytes));
+        fault::pass("after-write-table");
+        written_whole.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ClosedPipe,
             _ => Error::WriteOutput(error),
         })?;

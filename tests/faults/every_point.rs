@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::points::{POINTS, Point};
+use crate::points::{Job, POINTS, Point};
 use crate::scene::{Scene, side_by_side};
 use crate::wat;
 
@@ -14,6 +14,8 @@ const RUNS: usize = 6;
 /// A fault to be tried.
 struct Trial {
     point: Point,
+    /// Which process of its role has it; none for all of them.
+    start: Option<u32>,
     action: &'static str,
     hit: u32,
 }
@@ -26,31 +28,56 @@ struct Outcome {
 }
 
 pub fn test() -> Result<String, String> {
+    let word = std::env::var("HOST_TEST_POINTS").unwrap_or_default();
     let mut trials = Vec::new();
-    for point in POINTS {
+    for point in POINTS.iter().filter(|point| point.name.contains(&word)) {
         for action in actions(point) {
             for hit in if point.often { &[1, 2][..] } else { &[1] } {
-                trials.push(Trial { point: *point, action, hit: *hit });
+                for start in starts(point) {
+                    trials.push(Trial { point: *point, start, action, hit: *hit });
+                }
             }
         }
     }
-    let outcomes = side_by_side(&trials, |trial| match trial.point.reduce {
-        true => of_reduce(trial),
-        false => of_records(trial),
+    let undisturbed = undisturbed_table()?;
+    let outcomes = side_by_side(&trials, |trial| match trial.point.job {
+        Job::Records => of_records(trial),
+        Job::Reduce => of_reduce(trial),
+        Job::Tables => of_tables(trial, &undisturbed),
     });
     let mut table =
         format!("{:<38}{:<10}{:>4}{:>7}{:>6}  lost\n", "point", "fault", "hit", "fired", "runs");
     let mut bad = false;
     for (trial, outcome) in trials.iter().zip(&outcomes) {
-        let Trial { point, action, hit } = trial;
+        let Trial { action, hit, .. } = trial;
         let Outcome { fired, runs, trouble } = outcome;
         bad |= trouble.is_some();
-        let lost = trouble.as_deref().unwrap_or("nothing");
-        let _ =
-            writeln!(table, "{:<38}{action:<10}{hit:>4}{fired:>7}{runs:>6}  {lost}", point.name);
+        let (name, lost) = (trial.place(), trouble.as_deref().unwrap_or("nothing"));
+        let _ = writeln!(table, "{name:<38}{action:<10}{hit:>4}{fired:>7}{runs:>6}  {lost}");
     }
     let _ = write!(table, "{} faults", trials.len());
     if bad { Err(table) } else { Ok(table) }
+}
+
+impl Trial {
+    /// The point, in the process that has the fault.
+    fn place(&self) -> String {
+        match self.start {
+            Some(start) => format!("{}#{start}", self.point.name),
+            None => self.point.name.into(),
+        }
+    }
+}
+
+/// Which processes have a fault at a point. Of workers, the first; a replacement is not
+/// disturbed. Which of them lives to the end cannot be known. Of table workers there are two:
+/// the first reads, and once that is done the second writes.
+fn starts(point: &Point) -> Vec<Option<u32>> {
+    match point.name.split_once('/') {
+        Some(("supervisor", _)) | Some(("worker", "after-stop")) => vec![None],
+        Some(("table", rest)) if rest != "after-rows" => vec![Some(1), Some(2)],
+        _ => vec![Some(1)],
+    }
 }
 
 fn actions(point: &Point) -> Vec<&'static str> {
@@ -124,6 +151,45 @@ fn of_reduce(trial: &Trial) -> Outcome {
     run(trial, &wat::reduce(), wanted.as_bytes(), arguments, judge)
 }
 
+/// What is read is a table, and what is written is one: of more text than passes at once, with
+/// rows that are longer than that.
+fn of_tables(trial: &Trial, table: &[u8]) -> Outcome {
+    let arguments = "--resume --workers 1 --stats stats --from arrow --to arrow -o out data.ndjson";
+    let judge = |scene: &Scene| {
+        // What an undisturbed run makes of it is the same table.
+        if scene.read("out") != table {
+            return Err("the output is another".to_owned());
+        }
+        scene.check_account(RECORDS)?;
+        scene.check_rest(&["data.ndjson", "out"])
+    };
+    run(trial, &wat::keeps_all(), table, arguments, judge)
+}
+
+/// Makes that table of lines, and sees that it is made of it again, and that it has those lines.
+fn undisturbed_table() -> Result<Vec<u8>, String> {
+    let long = |number| "x".repeat(if number % 50 == 0 { 10_000 } else { 100 });
+    let lines =
+        (0..RECORDS).map(|number| format!("{{\"n\":{number},\"text\":\"{}\"}}\n", long(number)));
+    let lines: String = lines.collect();
+    let made = |input: &[u8], arguments: &str| -> Result<Vec<u8>, String> {
+        let scene = Scene::new(&wat::keeps_all(), ("data.ndjson", input))?;
+        let ended = scene.run(&format!("{arguments} -o out data.ndjson"), "", None)?;
+        match ended.code {
+            Some(0) => Ok(scene.read("out")),
+            code => Err(format!("undisturbed it ended with {code:?}: {}", ended.said)),
+        }
+    };
+    let table = made(lines.as_bytes(), "--to arrow")?;
+    if made(&table, "--from arrow --to ndjson")? != lines.as_bytes() {
+        return Err("the table has other rows".into());
+    }
+    match made(&table, "--from arrow --to arrow")? == table {
+        true => Ok(table),
+        false => Err("the table is not made again as it was".into()),
+    }
+}
+
 /// Runs a job with a fault, and goes on without until it is done.
 fn run(
     trial: &Trial,
@@ -132,14 +198,10 @@ fn run(
     arguments: &str,
     judge: impl Fn(&Scene) -> Result<(), String>,
 ) -> Outcome {
-    let Trial { point, action, hit } = trial;
-    // Of workers, the first; a replacement is not disturbed. Which of them lives to the end
-    // cannot be known.
-    let any = point.name.starts_with("supervisor/") || point.name == "worker/after-stop";
-    let start = if any { "" } else { "#1" };
+    let Trial { point, action, hit, .. } = trial;
     let (point_name, crashes) = (point.name, *action == "crash");
     let of_plugin = point_name.ends_with("-instantiate") || point_name.ends_with("-state");
-    let faults = format!("{}{start}@{hit}:{action}", point.name);
+    let faults = format!("{}@{hit}:{action}", trial.place());
     let mut runs = 0;
     let mut attempt = || -> Result<usize, String> {
         let scene = Scene::new(plugin, ("data.ndjson", input))?;

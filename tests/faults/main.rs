@@ -5,7 +5,8 @@
 //!
 //! Needs a program that was built with the feature `faults`:
 //! `cargo test --release --features faults --test faults`. `HOST_TEST_SEEDS=1..=300` says
-//! which schedules are drawn at random.
+//! which schedules are drawn at random, `HOST_TEST_POINTS=table` that only points with this word
+//! in their names are tried one by one.
 
 #[allow(
     dead_code,

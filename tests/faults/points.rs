@@ -11,12 +11,21 @@ pub struct Point {
     pub often: bool,
     /// It is where something can fail that the program has to do.
     pub fails: bool,
-    /// It is reached only in jobs with a reduce.
-    pub reduce: bool,
+    /// In which jobs it is reached.
+    pub job: Job,
+}
+
+/// What is done in a job.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Job {
+    Records,
+    Reduce,
+    /// A table is read, and another one written.
+    Tables,
 }
 
 const fn once(name: &'static str) -> Point {
-    Point { name, often: false, fails: false, reduce: false }
+    Point { name, often: false, fails: false, job: Job::Records }
 }
 
 const fn often(name: &'static str) -> Point {
@@ -32,7 +41,11 @@ const fn failing_once(name: &'static str) -> Point {
 }
 
 const fn reduce(name: &'static str) -> Point {
-    Point { reduce: true, ..once(name) }
+    Point { job: Job::Reduce, ..once(name) }
+}
+
+const fn table(point: Point) -> Point {
+    Point { job: Job::Tables, ..point }
 }
 
 /// All points that are there.
@@ -114,6 +127,26 @@ pub const POINTS: &[Point] = &[
     reduce("worker/before-piece"),
     reduce("worker/after-piece"),
     once("worker/after-stop"),
+    table(once("supervisor/before-table")),
+    table(once("supervisor/after-table")),
+    table(often("supervisor/before-rows")),
+    table(often("supervisor/after-rows")),
+    table(failing("supervisor/before-write-table")),
+    table(often("supervisor/after-write-table")),
+    table(failing_once("supervisor/before-rename-table")),
+    table(once("supervisor/after-rename-table")),
+    table(once("table/before-hello")),
+    table(once("table/after-hello")),
+    table(once("table/after-prepare")),
+    table(once("table/before-locked")),
+    table(once("table/after-locked")),
+    table(once("table/after-table")),
+    table(once("table/before-online")),
+    table(once("table/after-online")),
+    table(often("table/after-fetch")),
+    table(often("table/after-rows")),
+    table(often("table/before-piece")),
+    table(often("table/after-piece")),
     once("compile/before-hello"),
     once("compile/after-hello"),
     once("compile/after-prepare"),

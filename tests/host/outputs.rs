@@ -64,6 +64,15 @@ fn a_failed_job_makes_no_file() {
 }
 
 #[test]
+fn a_table_is_not_made_where_an_input_is() {
+    let scene = scene();
+    scene.file("out.parquet.table", "{\"a\":1}\n");
+    let host = scene.host(&wat::keeps_all()).args("--from ndjson -o out.parquet out.parquet.table");
+    host.run().exits(2).says("out.parquet.table, which would be written, is an input of this job");
+    assert_eq!(scene.read("out.parquet.table"), b"{\"a\":1}\n");
+}
+
+#[test]
 fn the_next_run_begins_the_partial_file_again() {
     let scene = scene();
     scene.file("out.ndjson.partial", "a longer rest of some run before this one\n");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::attacks::{self, Attack, By, ENDED, Outcome};
+use crate::attacks::{self, Attack, By, ENDED, Outcome, ROWS, Table, keeps_all, rows};
 use crate::control_group::ControlGroup;
 use crate::supervise::Summary;
 use crate::{ATTACKED, MARK, SECRET, is_kept};
@@ -138,6 +138,18 @@ struct Field<'a> {
     input: PathBuf,
     /// Input with some records that are marked.
     marked: PathBuf,
+    /// The same rows as lines and, once an honest run has made that, as a table.
+    lines: PathBuf,
+    table: PathBuf,
+}
+
+/// What a run is over.
+struct Work<'a> {
+    /// The plugin's text, where it is not the usual one.
+    plugin: Option<String>,
+    input: &'a Path,
+    /// What of it is a table.
+    table: Option<Table>,
 }
 
 /// What a supervisor left behind.
@@ -145,6 +157,8 @@ struct Run {
     status: ExitStatus,
     summary: Option<Summary>,
     output: Option<Vec<u8>>,
+    /// There is a table that did not become the output.
+    half: bool,
     attacked: Option<String>,
     stderr: String,
     /// Files in the directory for sockets, after the end.
@@ -158,6 +172,8 @@ impl Field<'_> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
         let marked = root.join("marked.ndjson");
         fs::write(&marked, marked_input())?;
+        let [lines, table] = ["rows.ndjson", "rows.parquet"].map(|name| root.join(name));
+        fs::write(&lines, rows(0, ROWS))?;
         // A copy of this user's own, on this file system, can have many names. It is made
         // before there are threads: a file that is open for writing cannot be executed,
         // and a child that another thread has just forked may have it open.
@@ -170,20 +186,65 @@ impl Field<'_> {
             plugin: repository.join("plugins/longer/longer.wat"),
             input: repository.join("data/events.ndjson"),
             marked,
+            lines,
+            table,
         })
     }
 
-    /// Sees that an honest run gives what counting bytes does.
+    /// Sees that honest runs give what counting bytes does, and that rows become a table and
+    /// are the same rows again.
     fn honest(&self) -> Result<()> {
         let expected = self.expected(None)?;
         ensure!(expected.used > 0 && expected.used < expected.read, "nothing to choose from");
-        let run = self.run(&self.root.join("honest"), "honest", None)?;
+        let honest = |name, work| self.run(&self.root.join(name), name, work, None);
+        let run = honest("honest", self.work(None))?;
         judge(&run, Outcome::Harmless, &expected).context("the honest run")?;
+        let over = |table| Work {
+            plugin: Some(keeps_all()),
+            input: self.input_of(table),
+            table: Some(table),
+        };
+        let run = honest("honest-writing", over(Table::Output))?;
+        fs::write(&self.table, run.output.as_deref().context("there is no table")?)?;
+        judge(&run, Outcome::Harmless, &self.expected_of(Table::Output)?).context("writing")?;
+        let run = honest("honest-reading", over(Table::Input))?;
+        judge(&run, Outcome::Harmless, &self.expected_of(Table::Input)?).context("reading")?;
         Ok(())
+    }
+
+    /// What an attack is made on.
+    fn work(&self, attack: Option<&Attack>) -> Work<'_> {
+        let table = attack.and_then(|attack| attack.table);
+        let input = match table {
+            Some(table) => self.input_of(table),
+            None if attack.is_some_and(Attack::is_marked) => &self.marked,
+            None => &self.input,
+        };
+        Work { plugin: attack.and_then(Attack::plugin), input, table }
+    }
+
+    /// The rows, where this is a table.
+    fn input_of(&self, table: Table) -> &Path {
+        match table {
+            Table::Input => &self.table,
+            Table::Output => &self.lines,
+        }
+    }
+
+    /// The same where this is a table, all of which is kept.
+    fn expected_of(&self, table: Table) -> Result<Expected> {
+        let output = match table {
+            Table::Input => &self.lines,
+            Table::Output => &self.table,
+        };
+        Ok(Expected { output: fs::read(output)?, read: ROWS, used: ROWS, skipped: 0 })
     }
 
     /// What the output should be, and the account.
     fn expected(&self, attack: Option<&Attack>) -> Result<Expected> {
+        if let Some(table) = attack.and_then(|attack| attack.table) {
+            return self.expected_of(table);
+        }
         let is_marked = attack.is_some_and(Attack::is_marked);
         let set_aside = attack.is_some_and(|one| matches!(one.outcome, Outcome::SetAside(_)));
         let input = fs::read(if is_marked { &self.marked } else { &self.input })?;
@@ -203,7 +264,8 @@ impl Field<'_> {
     }
 
     fn attack(&self, place: usize, attack: &Attack) -> Result<String> {
-        let run = self.run(&self.root.join(place.to_string()), &attack.name, Some(attack))?;
+        let (directory, work) = (self.root.join(place.to_string()), self.work(Some(attack)));
+        let run = self.run(&directory, &attack.name, work, Some(attack))?;
         if !matches!(attack.by, By::Plugin(_) | By::Outside(_)) {
             match run.attacked.as_deref() {
                 Some("") => {}
@@ -215,21 +277,31 @@ impl Field<'_> {
     }
 
     /// Runs a supervisor whose executable has this name.
-    fn run(&self, directory: &Path, name: &str, attack: Option<&Attack>) -> Result<Run> {
+    fn run(
+        &self,
+        directory: &Path,
+        name: &str,
+        work: Work<'_>,
+        attack: Option<&Attack>,
+    ) -> Result<Run> {
         let sockets = directory.join("t");
         fs::create_dir_all(&sockets)?;
         let executable = directory.join(name);
         fs::hard_link(&self.executable, &executable)?;
+        let output = match work.table {
+            Some(Table::Output) => "output.parquet",
+            Some(Table::Input) => "output.ndjson",
+            None => "output",
+        };
         let [output, summary, stderr, text] =
-            ["output", "summary", "stderr", "plugin.wat"].map(|name| directory.join(name));
-        let plugin = match attack.and_then(Attack::plugin) {
+            [output, "summary", "stderr", "plugin.wat"].map(|name| directory.join(name));
+        let plugin = match work.plugin {
             Some(plugin) => {
                 fs::write(&text, plugin)?;
                 &text
             }
             None => &self.plugin,
         };
-        let input = if attack.is_some_and(Attack::is_marked) { &self.marked } else { &self.input };
         let group = attack.and_then(|attack| ControlGroup::new(name, attack.machine?));
         let mut command = match &group {
             Some(group) => group.command(&executable),
@@ -237,7 +309,7 @@ impl Field<'_> {
         };
         command
             .arg("--supervise")
-            .args([plugin, input, &output, &summary])
+            .args([plugin, work.input, &output, &summary])
             .env_remove("XDG_RUNTIME_DIR")
             .env("TMPDIR", &sockets)
             .env("RUST_BACKTRACE", "0")
@@ -262,6 +334,7 @@ impl Field<'_> {
         Ok(Run {
             status,
             summary: summary.map(|text| serde_json::from_slice(&text)).transpose()?,
+            half: output.with_added_extension("table").exists(),
             output: fs::read(output).ok(),
             attacked: fs::read_to_string(directory.join(ATTACKED)).ok(),
             stderr: fs::read_to_string(stderr)?,
@@ -352,6 +425,7 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
         logged.1,
         logged.0
     );
+    ensure!(!run.half, "a table is left that is not the output");
     if let Outcome::Ends(code, says) = outcome {
         ensure!(run.status.code() == Some(code), "it ended with {}, not {code}", run.status);
         ensure!(seen.error.contains(says), "its error was: {}", seen.error);
@@ -383,8 +457,19 @@ fn judge(run: &Run, outcome: Outcome, expected: &Expected) -> Result<String> {
         }
         _ => &[],
     };
+    let tables = seen.tables.join("; ");
+    let of_tables = usize::from(matches!(outcome, Outcome::TableReplaced(_)));
+    ensure!(
+        seen.tables.len() == of_tables,
+        "{} processes for tables were replaced: {tables}",
+        seen.tables.len()
+    );
     if reasons.is_empty() {
         ensure!(seen.restarts == 0, "{} workers were replaced: {ends}", seen.restarts);
+        if let Outcome::TableReplaced(reason) = outcome {
+            ensure!(says(&tables, reason), "the reason given was: {tables}");
+            return Ok(format!("replaced: {tables}"));
+        }
         return Ok("the output is whole, nobody was replaced".to_owned());
     }
     ensure!(seen.restarts == 1, "{} workers were replaced: {ends}", seen.restarts);

@@ -2,7 +2,7 @@
 //! the C library have their place taken here. When the worker reads what there is to be known
 //! about the compiled plugin before it loads that, which it does behind the first filter of
 //! system calls, and when it reads its input,
-//! which it does behind the second, the attacker has control, as it would after breaking
+//! which it does behind the second, as one does that is at a table, the attacker has control, as it would after breaking
 //! out of WebAssembly. And what a compile worker writes as the compiled plugin can be
 //! changed on its way.
 #![allow(unsafe_code, reason = "an attacker does not ask the type system")]
@@ -11,7 +11,7 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use crate::attacks::{Native, Stage, overwrite};
-use crate::wire::{INPUT_FILE, SETUPS};
+use crate::wire::{INPUT_FILE, SETUPS, TABLE_FILE};
 
 /// Where a compile worker writes the compiled plugin.
 const COMPILED: i32 = 4;
@@ -47,7 +47,7 @@ extern "C" fn pread64(descriptor: i32, buffer: *mut c_void, count: usize, at: i6
                     end(native.strike());
                 }
             }
-            INPUT_FILE => end(native.strike()),
+            INPUT_FILE | TABLE_FILE => end(native.strike()),
             _ => {}
         }
     }

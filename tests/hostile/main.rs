@@ -43,6 +43,7 @@ pub const INHERITED: i32 = 99;
 /// first of its kind. The driver notices if these change, because then nobody attacks.
 const FIRST_WORKER: &str = "guard-1001";
 const FIRST_COMPILE: &str = "guard-0";
+const FIRST_TABLE: &str = "guard-4294967296";
 
 /// The record is one that the plugin `longer` keeps: its line has more than 640 bytes.
 pub fn is_kept(line: &[u8]) -> bool {
@@ -76,6 +77,7 @@ fn attack_if_hostile(role: &str, guard: &str) {
     let Some(attack) = own_attack() else { return };
     let who = match attack.by {
         By::Process(who, _) => who,
+        By::Native(..) if attack.table.is_some() => Who::FirstTable,
         By::Native(..) => Who::FirstWorker,
         By::Artifact(_) => Who::EveryCompile,
         By::Plugin(_) | By::Outside(_) => return,
@@ -84,8 +86,10 @@ fn attack_if_hostile(role: &str, guard: &str) {
     let hostile = match who {
         Who::FirstWorker => number == Some(OsStr::new(FIRST_WORKER)),
         Who::FirstCompile => number == Some(OsStr::new(FIRST_COMPILE)),
+        Who::FirstTable => number == Some(OsStr::new(FIRST_TABLE)),
         Who::EveryWorker => role == "worker",
         Who::EveryCompile => role == "compile",
+        Who::EveryTable => role == "table",
     };
     let Some(executable) = std::env::current_exe().ok().filter(|_| hostile) else { return };
     // Whatever becomes of the test, no attacker survives it.
@@ -105,7 +109,7 @@ fn attack_if_hostile(role: &str, guard: &str) {
         Ok(()) => std::process::exit(0),
         Err(error) => {
             // Of many attackers the last ones are stopped half way when the job ends.
-            if matches!(who, Who::FirstWorker | Who::FirstCompile) {
+            if matches!(who, Who::FirstWorker | Who::FirstCompile | Who::FirstTable) {
                 // Its standard error leads nowhere: the driver reads this file.
                 let _ = std::fs::write(executable.with_file_name(ATTACKED), format!("{error:#}"));
             }

@@ -3,8 +3,10 @@
 #![allow(unsafe_code, reason = "leaving a descriptor to children takes a number")]
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use host::{Cache, Event, From, Job, MaxErrors, OnError, Output, Sandbox};
@@ -16,6 +18,8 @@ use crate::attacks::{Attack, By};
 
 /// Memory that a plugin may have, in bytes.
 const MEMORY: u64 = 8 << 20;
+/// Memory that a process may have that reads or writes a table, in bytes.
+const TABLE_MEMORY: u64 = 64 << 20;
 /// Memory that a supervisor holds where the machine is to run out of it, in bytes: more
 /// than a worker then gets.
 const BALLAST: usize = 192 << 20;
@@ -35,6 +39,8 @@ pub struct Summary {
     pub restarts: u64,
     /// Why each worker ended that did not end by itself with code 0.
     pub ends: Vec<String>,
+    /// Why each process ended that had read or written a table, and had to be replaced.
+    pub tables: Vec<String>,
     /// How each record failed that was set aside.
     pub failures: Vec<String>,
     /// What the plugin logged.
@@ -65,6 +71,7 @@ pub fn main(arguments: &[&str]) -> ExitCode {
         .workers(2)
         .range_size(16 << 10)
         .memory(MEMORY)
+        .table_memory(TABLE_MEMORY)
         .cache(Cache::Off)
         .param("name", "value");
     let job = match &attack {
@@ -76,13 +83,19 @@ pub fn main(arguments: &[&str]) -> ExitCode {
         Some(attack) if attack.rows => job.from(From::Tsv).no_header(),
         _ => job,
     };
+    let is_locked = attack.as_ref().is_some_and(|attack| attack.locked);
     let job = match attack.as_ref().map(|attack| attack.by) {
         // What is attacked here is what stands if the sandbox falls.
-        Some(By::Process(..)) => job.sandbox(Sandbox::Off),
+        Some(By::Process(..)) if !is_locked => job.sandbox(Sandbox::Off),
         Some(By::Plugin(_)) => job.on_error(OnError::Skip).max_errors(MaxErrors::Percent(100.0)),
         _ => job,
     };
     let Ok(job) = job.build() else { return ExitCode::from(64) };
+    tracing_subscriber::fmt()
+        .json()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(|| Ear)
+        .init();
     // A careless program: it leaves something open for whoever is started by it.
     // SAFETY: nobody owns that number, and standard input is open.
     unsafe { libc::dup2(0, crate::INHERITED) };
@@ -134,6 +147,7 @@ fn run(job: &Job, attack: Option<&Attack>) -> (Summary, ExitCode) {
         }
     });
     seen.online = pids.len();
+    seen.tables = ends_of_tables();
     let (account, code) = match ended {
         Ok(account) => (account, ExitCode::SUCCESS),
         Err(failed) => {
@@ -156,6 +170,36 @@ fn run(job: &Job, attack: Option<&Attack>) -> (Summary, ExitCode) {
     }
     seen.children_left = !matches!(wait(WaitOptions::NOHANG), Err(Errno::CHILD));
     (seen, code)
+}
+
+/// What the library has traced.
+static TRACED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Listens to what the library traces.
+struct Ear;
+
+impl Write for Ear {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        TRACED.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The ends of processes that read or write tables, which are only traced.
+fn ends_of_tables() -> Vec<String> {
+    let traced = TRACED.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = traced.split(|byte| *byte == b'\n');
+    let ends = lines.filter_map(|line| {
+        let traced: serde_json::Value = serde_json::from_slice(line).ok()?;
+        let fields = traced.get("fields")?;
+        let is_end = fields.get("message")?.as_str()? == "a table worker has died";
+        is_end.then(|| fields.get("how")?.as_str().map(str::to_owned))?
+    });
+    ends.collect()
 }
 
 fn entries(directory: &str) -> usize {

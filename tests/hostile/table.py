@@ -41,7 +41,7 @@ README = "tests/hostile/README.md"
 
 VARIABLE = "HOST_WITHOUT"
 # A supervisor that runs for so many seconds hangs, where hanging is what is expected. Longer
-# than the supervisor's longest limit that is not taken out, which is 20 s.
+# than the supervisor's longest limit that is not taken out, which is 30 s.
 HANG = 40
 # A run that takes longer than this is given up: the driver itself hangs.
 GIVE_UP = 600

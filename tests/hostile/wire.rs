@@ -83,10 +83,21 @@ pub enum Request {
         _length: u64,
         _describe: bool,
     },
+    Table {
+        nonce: u64,
+        _task: u64,
+    },
+    Rows {
+        nonce: u64,
+        rows: Rows,
+    },
     Start(Start),
     Process(Process),
     _States,
-    _Fetch,
+    Fetch {
+        _nonce: u64,
+        _slot: u8,
+    },
     Stop,
 }
 
@@ -133,6 +144,15 @@ pub struct Process {
     pub _framing: u8,
 }
 
+/// Rows that are wanted of a table.
+#[derive(Copy, Clone, Debug, Deserialize)]
+pub struct Rows {
+    pub _group: u32,
+    pub first: u64,
+    pub count: u64,
+    pub _step: u64,
+}
+
 #[derive(Copy, Clone, Debug, Deserialize)]
 pub enum From {
     File { _index: u32 },
@@ -164,8 +184,13 @@ const FRAMINGS: [u8; 2] = [0, 4];
 /// `kind` of a `Failure`: the plugin returned an error.
 pub const REJECTED: u8 = 1;
 
+/// `what` of `Response::Fatal`: the input, or the table that is made, cannot be what it is.
+pub const INPUT: u8 = 5;
 /// `what` of `Response::Fatal`: anything that is nobody else's fault.
 pub const INTERNAL: u8 = 6;
+
+/// `layers` of `Locked`: all of them.
+pub const ALL_LAYERS: u8 = 0b1_1111;
 
 #[derive(Copy, Clone, Debug, Serialize)]
 pub struct Done {
@@ -229,6 +254,10 @@ pub const ARTIFACT: i32 = 8;
 pub const SETUPS: i32 = 3;
 /// Where the slots' memory lies: the input of one, its output, and the other's.
 pub const SLOTS: [i32; 4] = [4, 5, 6, 7];
+/// Where the output of a table worker's only slot lies, and what it reads: the table, or the
+/// lines that become one. Here a worker has memory, which nobody reads by place.
+const TABLE_OUTPUT: i32 = 4;
+pub const TABLE_FILE: i32 = 5;
 
 /// A worker that has greeted as it should.
 pub struct Greeted {
@@ -245,12 +274,17 @@ impl Greeted {
     }
 
     pub fn greet_over(wire: Wire) -> Result<Greeted> {
+        Greeted::greet_as(wire, 0)
+    }
+
+    /// The same with a claim to be locked by these layers.
+    pub fn greet_as(wire: Wire, layers: u8) -> Result<Greeted> {
         let (server, name) = IpcOneShotServer::<Request>::new()?;
         wire.say(&Response::Hello { requests: name })?;
         let (requests, Request::Prepare { layout, .. }) = server.accept()? else {
             bail!("the first request was no `Prepare`");
         };
-        wire.say(&Response::Locked { layers: 0 })?;
+        wire.say(&Response::Locked { layers })?;
         Ok(Greeted { wire, requests, layout })
     }
 
@@ -263,6 +297,29 @@ impl Greeted {
             "output is framed in a way that is not known here"
         );
         self.wire.say(&Response::Online)
+    }
+
+    /// Waits for a table, says that it is open, and gives the number to answer with.
+    pub fn open_table(&self) -> Result<u64> {
+        let Request::Table { nonce, .. } = self.requests.recv()? else { bail!("no table came") };
+        self.wire.say(&Response::Online)?;
+        Ok(nonce)
+    }
+
+    /// Waits until the next piece is fetched.
+    pub fn next_fetch(&self) -> Result<()> {
+        match self.requests.recv()? {
+            Request::Fetch { .. } => Ok(()),
+            other => bail!("nothing was fetched, but there came {other:?}"),
+        }
+    }
+
+    /// Waits for the next rows that are wanted, and gives the number to answer with.
+    pub fn next_rows(&self) -> Result<(u64, Rows)> {
+        match self.requests.recv()? {
+            Request::Rows { nonce, rows } => Ok((nonce, rows)),
+            other => bail!("no rows were wanted, but there came {other:?}"),
+        }
     }
 
     /// Waits for the next range.
@@ -336,6 +393,12 @@ pub fn write_output(slot: u8, at: u64, bytes: &[u8]) -> Result<()> {
 /// Says at which record the worker is. There is nobody who would check that.
 pub fn write_progress(slot: u8, word: u64) -> Result<()> {
     write_slot(slot, 0, &word.to_ne_bytes())
+}
+
+/// Writes to the output of a table worker's slot, from its start.
+pub fn write_piece(bytes: &[u8]) -> Result<()> {
+    inherited(TABLE_OUTPUT)?.write_all_at(bytes, OUTPUT)?;
+    Ok(())
 }
 
 fn write_slot(slot: u8, offset: u64, bytes: &[u8]) -> Result<()> {

@@ -4,6 +4,7 @@
 mod container;
 mod missing;
 mod outer;
+mod table;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
@@ -164,21 +165,39 @@ fn workers_are_locked(outer: Option<&Outer>) {
     // Its answer shows that the worker is at work.
     let mut answer = vec![0; long.len()];
     output.read_exact(&mut answer).unwrap();
-    let supervisor = running.id().to_string();
-    let children = format!("/proc/{supervisor}/task/{supervisor}/children");
-    let children = std::fs::read_to_string(children).unwrap();
-    let worker = children.split_whitespace().next().unwrap();
+    let workers = children(running.id(), "worker");
+    assert_eq!(workers.len(), 1);
+    assert_locked(&workers[0], running.id());
+    drop(input);
+    assert!(running.wait().unwrap().success());
+}
+
+/// Whatever this supervisor has started in this role, by any of its threads.
+fn children(supervisor: u32, role: &str) -> Vec<String> {
+    let threads = std::fs::read_dir(format!("/proc/{supervisor}/task")).unwrap();
+    let of_thread = |thread: std::io::Result<std::fs::DirEntry>| {
+        let all = std::fs::read_to_string(thread.unwrap().path().join("children"));
+        all.unwrap_or_default().split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let is_meant = |pid: &String| {
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline"));
+        command.is_ok_and(|command| command.starts_with(&format!("host: {role}\0")))
+    };
+    threads.flat_map(of_thread).filter(is_meant).collect()
+}
+
+/// Asks the kernel whether a worker of any kind has locked itself for good.
+#[track_caller]
+fn assert_locked(worker: &str, supervisor: u32) {
     assert_eq!(status(worker, "Seccomp").unwrap(), "2");
     assert_eq!(status(worker, "NoNewPrivs").unwrap(), "1");
     assert_eq!(status(worker, "CapEff").unwrap(), "0000000000000000");
     assert_eq!(status(worker, "Threads").unwrap(), "1");
     // Kernels before 5.9 do not count filters.
     let filters = |pid: &str| status(pid, "Seccomp_filters")?.parse::<u32>().ok();
-    if let (Some(all), Some(outer)) = (filters(worker), filters(&supervisor)) {
+    if let (Some(all), Some(outer)) = (filters(worker), filters(&supervisor.to_string())) {
         assert_eq!(all, outer + 3, "filters of the worker, and those it has inherited");
     }
-    drop(input);
-    assert!(running.wait().unwrap().success());
 }
 
 /// What the kernel says about a process.

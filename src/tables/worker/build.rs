@@ -31,6 +31,10 @@ const GROUP: usize = 64 << 20;
 /// And how many rows it has at most.
 const GROUP_ROWS: usize = 1 << 20;
 
+/// Why records of nothing become no Parquet file.
+const NO_COLUMNS: &str =
+    "its records have no members, and Parquet keeps no rows without columns (--to arrow does)";
+
 /// A table in the making.
 pub(super) struct Build {
     kind: Kind,
@@ -141,6 +145,10 @@ impl Build {
             }
             Phase::Making(making) => {
                 for batch in making.rows(&lines, self.records)? {
+                    let has_columns = batch.num_columns() > 0;
+                    if self.kind == Kind::Parquet && !has_columns && batch.num_rows() > 0 {
+                        return Err(NO_COLUMNS.into());
+                    }
                     making.writer.write(&batch)?;
                     self.records += batch.num_rows() as u64;
                 }

@@ -97,7 +97,9 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
     };
     ends.responses.send(Response::Locked { layers })?;
     let seal = Seal::new(layers, &descriptors)?;
-    let Request::Table { mut nonce, task } = ends.requests.recv()? else {
+    let second = ends.requests.recv()?;
+    fault::after_request(&second);
+    let Request::Table { mut nonce, task } = second else {
         bail!("the second request was no `Table`");
     };
     seal.apply()?;

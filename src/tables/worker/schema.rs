@@ -133,6 +133,18 @@ pub(super) fn with_types(
 
 /// The schema that a Parquet message type describes.
 pub(super) fn parse(text: &str) -> Result<SchemaRef, String> {
+    // The parser calls itself for each group, on a stack that has an end.
+    let mut depth = 0_usize;
+    for byte in text.bytes() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err("it is nested too deeply".into());
+        }
+    }
     let parsed = parse_message_type(text).map_err(told)?;
     let descriptor = SchemaDescriptor::new(Arc::new(parsed));
     parquet_to_arrow_schema(&descriptor, None).map(Arc::new).map_err(told)

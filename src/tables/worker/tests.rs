@@ -282,6 +282,14 @@ fn a_schema_is_found_or_given() {
 }
 
 #[test]
+fn a_schema_that_is_nested_without_end_is_refused() {
+    let (open, close) = ("optional group a { ".repeat(100_000), "} ".repeat(100_000));
+    let text = format!("message m {{ {open} optional int32 n; {close} }}");
+    let why = build(Kind::Parquet, &SchemaIs::Text(text), "", None).unwrap_err();
+    assert_eq!(why, "the schema (--schema): it is nested too deeply");
+}
+
+#[test]
 fn a_table_may_have_no_rows_or_no_columns() {
     for kind in KINDS {
         let made = build(kind, &SchemaIs::Inferred, "", None).unwrap();
@@ -290,6 +298,8 @@ fn a_table_may_have_no_rows_or_no_columns() {
         let made = build(kind, &given, "", None).unwrap();
         assert_eq!(lines(kind, &made, None).unwrap(), "");
     }
+    let why = build(Kind::Parquet, &SchemaIs::Inferred, "{}\n", None).unwrap_err();
+    assert!(why.contains("Parquet keeps no rows without columns"), "{why}");
     let made = build(Kind::Arrow, &SchemaIs::Inferred, "{}\n{}\n", None).unwrap();
     assert_eq!(lines(Kind::Arrow, &made, None).unwrap(), "{}\n{}\n");
 }

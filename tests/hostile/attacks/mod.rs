@@ -7,6 +7,7 @@ mod forbidden;
 mod native;
 mod outside;
 mod plugin;
+mod table;
 
 use std::borrow::Cow;
 
@@ -15,18 +16,21 @@ use anyhow::Result;
 pub use artifact::overwrite;
 pub use channel::ENDED;
 pub use native::{Native, Stage};
+pub use plugin::keeps_all;
+pub use table::{ROWS, rows};
 
 /// Who attacks, and how.
 #[derive(Copy, Clone, Debug)]
 pub enum By {
-    /// A process of the program's, over the channel. There is no sandbox in this run: what
-    /// is attacked is what stands if the sandbox falls.
+    /// A process of the program's, over the channel. There is mostly no sandbox in this run:
+    /// what is attacked is what stands if the sandbox falls.
     Process(Who, fn(&str) -> Result<()>),
     /// The plugin, which this function writes; its input has some [marked] records.
     ///
     /// [marked]: crate::MARK
     Plugin(fn() -> String),
-    /// Native code in the first worker, which is locked as in any run.
+    /// Native code in the first worker, or the first that is at a table, which is locked as in
+    /// any run.
     Native(Stage, Native),
     /// Machine code that a compile worker, which was broken into, leaves in the compiled
     /// plugin for that plugin's start function.
@@ -46,6 +50,17 @@ pub enum Who {
     FirstCompile,
     /// Every compile worker.
     EveryCompile,
+    /// The first process that reads or writes a table.
+    FirstTable,
+    /// Every one of them.
+    EveryTable,
+}
+
+/// What of a job is a table.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum Table {
+    Input,
+    Output,
 }
 
 /// Something that happens to a running job.
@@ -71,6 +86,9 @@ pub enum Outcome {
     ReplacedEither(&'static str, &'static str),
     /// The worker is replaced for this reason or not at all, and the output is whole.
     ReplacedPerhaps(&'static str),
+    /// A process that reads or writes a table is replaced, for a reason that reads like
+    /// this, and the output is whole.
+    TableReplaced(&'static str),
     /// Nobody is replaced, and the output is whole.
     Harmless,
     /// Every marked record fails in this way, and all others are in the output.
@@ -96,12 +114,25 @@ pub struct Attack {
     pub machine: Option<u64>,
     /// What its input and output hold are rows.
     pub rows: bool,
+    pub table: Option<Table>,
+    /// The sandbox is on, although it is a process that attacks.
+    pub locked: bool,
 }
 
 impl Attack {
     const fn new(name: &'static str, by: By, outcome: Outcome) -> Attack {
         let name = Cow::Borrowed(name);
-        Attack { name, by, outcome, timeout: 10_000, waits: false, machine: None, rows: false }
+        Attack {
+            name,
+            by,
+            outcome,
+            timeout: 10_000,
+            waits: false,
+            machine: None,
+            rows: false,
+            table: None,
+            locked: false,
+        }
     }
 
     /// The same by other processes.
@@ -133,6 +164,18 @@ impl Attack {
         self
     }
 
+    /// The same where this is a table, under a plugin that keeps all.
+    const fn table(mut self, table: Table) -> Attack {
+        self.table = Some(table);
+        self
+    }
+
+    /// The same with the sandbox.
+    const fn locked(mut self) -> Attack {
+        self.locked = true;
+        self
+    }
+
     /// Whether the input has marked records.
     pub fn is_marked(&self) -> bool {
         self.rows || matches!(self.by, By::Plugin(_) | By::Outside(Outside { plugin: Some(_), .. }))
@@ -141,9 +184,10 @@ impl Attack {
     /// The text of the plugin, where it is not the usual one.
     pub fn plugin(&self) -> Option<String> {
         match self.by {
+            _ if self.table.is_some() => Some(keeps_all()),
             By::Plugin(text) | By::Outside(Outside { plugin: Some(text), .. }) => Some(text()),
             By::Artifact(_) => Some(artifact::plugin()),
-            By::Process(..) if self.rows => Some(plugin::keeps_all()),
+            By::Process(..) if self.rows => Some(keeps_all()),
             By::Process(..) | By::Native(..) | By::Outside(_) => None,
         }
     }
@@ -151,7 +195,13 @@ impl Attack {
 
 /// All attacks, in the order of the README.
 pub fn all() -> Vec<Attack> {
-    let lists =
-        [channel::ATTACKS, plugin::ATTACKS, artifact::ATTACKS, native::ATTACKS, outside::ATTACKS];
+    let lists = [
+        channel::ATTACKS,
+        table::ATTACKS,
+        plugin::ATTACKS,
+        artifact::ATTACKS,
+        native::ATTACKS,
+        outside::ATTACKS,
+    ];
     lists.into_iter().flatten().cloned().chain(native::forbidden_calls()).collect()
 }

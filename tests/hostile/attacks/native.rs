@@ -10,13 +10,13 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
-use super::Outcome::{Replaced, ReplacedEither};
+use super::Outcome::{Replaced, ReplacedEither, TableReplaced};
 use super::calls::{
     EXECUTE, GROWS_DOWN, PAGE, PRIVATE, READ_WRITE, SHARED, X32, call, error, getpid_in_32_bits,
     map, number_of, own_code,
 };
 use super::forbidden::{FORBIDDEN, LOADING_ONLY};
-use super::{Attack, By, ENDED, Outcome};
+use super::{Attack, By, ENDED, Outcome, Table};
 use crate::wire::INPUT_FILE;
 use crate::{INHERITED, SECRET};
 
@@ -70,6 +70,18 @@ const fn while_loading(name: &'static str, code: fn() -> i32, outcome: Outcome) 
     Attack::new(name, By::Native(Stage::First, Native::Code(code)), outcome)
 }
 
+/// In a process that reads or writes a table.
+const fn at_table(
+    name: &'static str,
+    table: Table,
+    code: fn() -> i32,
+    reason: &'static str,
+) -> Attack {
+    attack(name, code, TableReplaced(reason)).table(table)
+}
+
+const FORBIDDEN_AT_TABLE: &str = "the sandbox ended it for a forbidden system call";
+
 pub const ATTACKS: &[Attack] = &[
     // Reaching something else than what was given.
     attack("reads-a-file", reads_a_file, FORBIDDEN_CALL),
@@ -92,7 +104,7 @@ pub const ATTACKS: &[Attack] = &[
     while_loading("loading-x32-getpid", || call(libc::SYS_getpid | X32, [0; 6]), FORBIDDEN_CALL),
     while_loading("loading-32-bit-getpid", getpid_in_32_bits, FORBIDDEN_CALL),
     // Memory that can be executed.
-    attack("executable-memory", || map(READ_WRITE | EXECUTE, PRIVATE, PAGE), FORBIDDEN_CALL),
+    attack("executable-memory", maps_code, FORBIDDEN_CALL),
     attack("executable-and-unwritable", || map(EXECUTE, PRIVATE, PAGE), FORBIDDEN_CALL),
     attack("made-executable", made_executable, FORBIDDEN_CALL),
     attack("made-executable-with-a-key", made_executable_with_a_key, FORBIDDEN_CALL),
@@ -113,7 +125,7 @@ pub const ATTACKS: &[Attack] = &[
         || map(READ_WRITE, GROWS_DOWN, PAGE),
         FORBIDDEN_CALL,
     ),
-    attack("memory-beyond-the-limit", || map(READ_WRITE, PRIVATE, 1 << 30), NO_MEMORY),
+    attack("memory-beyond-the-limit", takes_a_gigabyte, NO_MEMORY),
     attack(
         "memory-of-the-machine",
         takes_all_memory,
@@ -127,7 +139,26 @@ pub const ATTACKS: &[Attack] = &[
     attack("cannot-allocate", cannot_allocate, Replaced("it was killed by SIGABRT")),
     attack("faults", faults, Replaced("it was killed by SIGSEGV")),
     attack("stops-itself-at-work", stops_itself, Replaced(ENDED)).timeout(200).waits(),
+    // The same walls around one that reads a table, and one that writes one.
+    at_table("table-reads-a-file", Table::Input, reads_a_file, FORBIDDEN_AT_TABLE),
+    at_table("table-makes-a-file", Table::Input, makes_a_file, FORBIDDEN_AT_TABLE),
+    at_table("table-connects", Table::Input, connects, FORBIDDEN_AT_TABLE),
+    at_table("table-forks", Table::Input, forks, FORBIDDEN_AT_TABLE),
+    at_table("table-makes-code", Table::Input, maps_code, FORBIDDEN_AT_TABLE),
+    at_table("table-takes-memory", Table::Input, takes_a_gigabyte, "it ended with code 12"),
+    at_table("table-made-reads-a-file", Table::Output, reads_a_file, FORBIDDEN_AT_TABLE),
+    at_table("table-made-makes-a-file", Table::Output, makes_a_file, FORBIDDEN_AT_TABLE),
+    at_table("table-made-connects", Table::Output, connects, FORBIDDEN_AT_TABLE),
+    at_table("table-made-takes-memory", Table::Output, takes_a_gigabyte, "it ended with code 12"),
 ];
+
+fn maps_code() -> i32 {
+    map(READ_WRITE | EXECUTE, PRIVATE, PAGE)
+}
+
+fn takes_a_gigabyte() -> i32 {
+    map(READ_WRITE, PRIVATE, 1 << 30)
+}
 
 /// An attack for each system call that a worker has no business with.
 pub fn forbidden_calls() -> impl Iterator<Item = Attack> {
