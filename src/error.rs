@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub enum Error {
         why: String,
     },
     /// The output cannot be opened.
-    #[error("cannot write to {path}: {source}", path = path.display())]
+    #[error("cannot write to {path}: {source}{}", missing(path, source), path = path.display())]
     OpenOutput {
         /// The output's file.
         path: PathBuf,
@@ -175,6 +175,18 @@ pub enum Error {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+/// The directory that a file would be made in, where that is what is missing.
+fn missing(path: &Path, error: &io::Error) -> String {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty() && !above.exists());
+    match above.filter(|_| error.kind() == io::ErrorKind::NotFound) {
+        Some(above) => {
+            let above = above.display();
+            format!("; there is no directory {above} (mkdir -p {above} makes it)")
+        }
+        None => String::new(),
+    }
 }
 
 /// What can be done about it, where that is known.

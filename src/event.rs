@@ -139,6 +139,12 @@ pub enum Event<'a> {
         /// Bytes that are done, of all inputs.
         bytes: u64,
     },
+    /// An earlier run for the same output had stopped, with something done, and this one begins
+    /// from the beginning.
+    BegunAnew {
+        /// The journal of the earlier run.
+        journal: &'a Path,
+    },
     /// A file has grown while it was read. What was added is not part of the job.
     Grown {
         /// The input, as the user named it.

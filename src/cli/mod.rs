@@ -334,7 +334,11 @@ fn progress(choice: ProgressChoice, quiet: bool, job: &Job, reads_stdin: bool) -
 }
 
 /// Checks that what is written besides the output has a file of its own.
-fn check_files(files: &[(&str, &Option<PathBuf>)], job: &Job) -> Result<(), Error> {
+fn check_files(
+    files: &[(&str, &Option<PathBuf>)],
+    job: &Job,
+    inputs: &[PathBuf],
+) -> Result<(), Error> {
     let own = |flag: &str, whose: &str| {
         Err(Error::Usage(format!("{flag} needs a file of its own: this one is {whose}")))
     };
@@ -342,6 +346,16 @@ fn check_files(files: &[(&str, &Option<PathBuf>)], job: &Job) -> Result<(), Erro
         let Some(path) = path else { continue };
         if matches!(job.output(), Output::Path(output) if output == path) {
             return own(flag, "the output");
+        }
+        let is = |other: &Path| {
+            let there = |path: &Path| path.canonicalize().ok();
+            there(other).is_some_and(|other| there(path) == Some(other))
+        };
+        if inputs.iter().any(|input| is(input)) {
+            return own(flag, "an input");
+        }
+        if job.plugins().any(is) {
+            return own(flag, "a plugin");
         }
         let same = files[..place].iter().find(|(_, other)| other.as_ref() == Some(path));
         if let Some((other, _)) = same {
@@ -402,6 +416,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     }
     let is_stdin = |input: &PathBuf| input.as_os_str() == "-";
     let reads_stdin = arguments.inputs.is_empty() || arguments.inputs.iter().any(is_stdin);
+    let inputs = arguments.inputs.clone();
     for input in arguments.inputs {
         builder = builder.input(if is_stdin(&input) { Input::Stdin } else { Input::Path(input) });
     }
@@ -548,7 +563,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         ("--metrics", &arguments.metrics),
         ("--report", &arguments.report),
     ];
-    check_files(&files, &job)?;
+    check_files(&files, &job, &inputs)?;
     let watching = Watching {
         progress: progress(arguments.progress, arguments.quiet, &job, reads_stdin),
         verbose: arguments.verbose,

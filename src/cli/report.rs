@@ -13,6 +13,7 @@ use host::{
 use serde_json::{Value, json};
 
 use super::message::{Form, Kind, Message, form};
+use super::trial::quoted;
 use super::{Looks, PluginLog, called, stats};
 
 /// How many records that were skipped or dead-lettered are told without --verbose.
@@ -180,6 +181,14 @@ impl Reporter {
                     .fact("records", *records)
                     .say();
             }
+            Event::BegunAnew { journal } if !self.looks.quiet => {
+                let text = format!(
+                    "an earlier run had stopped ({}); this one begins from the beginning \
+                     (--resume goes on)",
+                    journal.display()
+                );
+                Message::new(Kind::Note, text).say();
+            }
             Event::Grown { input } if !self.looks.quiet => {
                 let text =
                     format!("{input} grew while it was read; what was added is not in the output");
@@ -306,8 +315,9 @@ impl Reporter {
         if let OnError::DeadLetter(path) = job.on_error() {
             let path = path.display().to_string();
             let line = format!(
-                "they are in {path}; to run them again: {} retry {path} --plugin FILE",
-                called::name()
+                "they are in {path}; to run them again: {} retry {} --plugin FILE",
+                called::name(),
+                quoted(&path)
             );
             message = message.fact("dead_letters", path).remedy(line);
         }
@@ -335,6 +345,7 @@ impl Reporter {
         if let Some(partial) = &failed.partial {
             let what = match failed.error {
                 Error::Record(_) | Error::Structure { .. } => "what stands before it",
+                Error::Table { .. } => "what came of the records, as JSON lines,",
                 _ => "what was done until then",
             };
             let partial = partial.display().to_string();
@@ -349,7 +360,13 @@ impl Reporter {
             message = message.line("whole_outputs", failed.whole, line);
         }
         if failed.resumable {
-            message = message.remedy("to go on from there: the same command with --resume");
+            message = message.remedy(match failed.error {
+                Error::Table { .. } => {
+                    "to make the table of that: the same command with --resume and a --schema that \
+                     fits"
+                }
+                _ => "to go on from there: the same command with --resume",
+            });
         }
         if let Output::Path(path) = job.output()
             && code == 1

@@ -9,11 +9,38 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::input::{Identity, Inputs};
-use crate::job::{Job, OnError, Output};
+use crate::job::{Input, Job, OnError, Output};
 
 use super::dead_letters;
 use super::outputs::names_below;
 use super::sink::{claim, partial_name};
+
+/// Sees that the output of a job is not a file that the job reads: it would replace it.
+///
+/// # Errors
+/// [`Error::OpenOutput`] with what that file is to the job.
+pub(crate) fn check_is_not_read(job: &Job, inputs: &Inputs) -> Result<(), Error> {
+    let Output::Path(path) = &job.output else { return Ok(()) };
+    // A device or a pipe is not replaced.
+    let there = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+    let Some(there) = there.map(|metadata| Identity::of(&metadata)) else { return Ok(()) };
+    let is =
+        |other: &Path| std::fs::metadata(other).is_ok_and(|found| Identity::of(&found) == there);
+    let is_input = |input: &Input| matches!(input, Input::Path(other) if is(other));
+    let what = if inputs.identities().contains(&there) || job.inputs.iter().any(is_input) {
+        "an input"
+    } else if job.plugins().any(is) {
+        "a plugin"
+    } else if job.data.values().any(|other| is(other)) {
+        "side data (--data)"
+    } else if job.schema.as_deref().is_some_and(is) {
+        "the schema (--schema)"
+    } else {
+        return Ok(());
+    };
+    let why = format!("it is {what} of this job; choose another output");
+    Err(Error::OpenOutput { path: path.clone(), source: io::Error::other(why) })
+}
 
 /// Checks the output of a job. Gives the output of each input, where each has its own.
 ///

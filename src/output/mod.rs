@@ -9,7 +9,7 @@ mod sink;
 mod table;
 mod writer;
 
-pub(crate) use check::{check, check_dead_letters};
+pub(crate) use check::{check, check_dead_letters, check_is_not_read};
 pub(crate) use dead_letters::DeadLetters;
 pub(crate) use frontier::{Begun, Commit, Expected, Failed, Finished, Frontier};
 pub(crate) use outputs::Outputs;

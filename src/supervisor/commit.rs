@@ -77,7 +77,7 @@ impl Ledger {
         written: Written,
         spare: Spare,
     ) -> Ledger {
-        let Written { outputs, dead_letters, journal, resumed, hash } = written;
+        let Written { outputs, dead_letters, journal, resumed, hash, anew: _ } = written;
         let last = resumed.unwrap_or_default();
         let resumed = last.account.read();
         let stored = inputs.stored_bytes().map(|_| (InputId(0), 0));

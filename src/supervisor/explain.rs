@@ -106,6 +106,7 @@ pub fn explain(job: &Job) -> Result<Explanation, Error> {
     let job = &job;
     let data = SideData::sizes(job)?;
     let range_size = plan.cut_rules.range_size;
+    output::check_is_not_read(job, &inputs)?;
     let outputs = output::check(&job.output, &inputs)?;
     output::check_dead_letters(job, &inputs)?;
     let (layers, missing) = layers(job.sandbox)?;

@@ -180,6 +180,9 @@ fn run_to_its_end(job: &Job, events: &mut dyn FnMut(Event<'_>)) -> Result<Accoun
             return Ok(Account { resumed, elapsed: started.elapsed(), ..account });
         }
     };
+    if let Some(journal) = &written.anew {
+        events(Event::BegunAnew { journal });
+    }
     let place = written.resumed.as_ref().map(|entry| (InputId(entry.input), entry.offset));
     let is_whole = written.resumed.as_ref().is_some_and(|entry| entry.whole);
     if let (Some(entry), Some((input, offset))) = (&written.resumed, place) {

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::input::Inputs;
 use crate::job::{Job, OnError, Output, ResumeVerify};
 use crate::journal::{self, Entry, Found, Journal, Terms};
-use crate::output::{DeadLetters, Outputs, Tables, partial_name};
+use crate::output::{DeadLetters, Outputs, Tables, check_is_not_read, partial_name};
 use crate::range::InputId;
 use crate::side_data::SideData;
 
@@ -24,6 +24,8 @@ pub(super) struct Written {
     pub resumed: Option<Entry>,
     /// Of all that is committed, where one is kept.
     pub hash: Option<HashOfAll>,
+    /// The journal of an earlier run that had stopped, and which this one begins anew.
+    pub anew: Option<PathBuf>,
 }
 
 /// How a job begins.
@@ -72,6 +74,7 @@ pub(super) fn open(
     (artifacts, data): (&[Artifact], &SideData),
     tables: Tables,
 ) -> Result<Start, Error> {
+    check_is_not_read(job, inputs)?;
     let why_not = journal::why_not(job, inputs, results == Results::State);
     let output = match &job.output {
         Output::Path(path) => path.as_path(),
@@ -144,16 +147,31 @@ pub(super) fn open(
             journal,
             resumed,
             hash,
+            anew: None,
         })));
     }
+    let anew = stopped_before(output);
     // Nothing is lost of an earlier run where this one cannot start.
     outputs.start()?;
     dead_letters.as_mut().map_or(Ok(()), DeadLetters::begin)?;
+    if let (Some(journal), Some(_)) = (&anew, &why_not) {
+        // What it speaks of is gone, and this run writes none.
+        std::fs::remove_file(journal)
+            .map_err(|source| Error::OpenOutput { path: journal.clone(), source })?;
+    }
     let journal = match why_not {
         None => Some(Journal::create(path.clone(), terms()?, job.fsync).map_err(wrong)?),
         Some(_) => None,
     };
-    Ok(Start::Here(Box::new(Written { outputs, dead_letters, journal, resumed: None, hash })))
+    let resumed = None;
+    Ok(Start::Here(Box::new(Written { outputs, dead_letters, journal, resumed, hash, anew })))
+}
+
+/// The journal of an earlier run for this output, if one has got something done and stopped.
+fn stopped_before(output: &Path) -> Option<PathBuf> {
+    let journal = Journal::path(output).ok()?;
+    let found = journal::read(&journal).ok().flatten()?;
+    (!found.entries.is_empty()).then_some(journal)
 }
 
 /// The last entry that speaks of what is there. Where the machine itself went down, what

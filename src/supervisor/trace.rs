@@ -72,6 +72,9 @@ pub(super) fn event(event: &Event<'_>) {
                 debug!(worker, input, start, end, "a range has to be done again");
             }
         }
+        Event::BegunAnew { journal } => {
+            info!(journal = %journal.display(), "an earlier run is begun anew");
+        }
         Event::Grown { input } => warn!(input, "an input has grown while it was read"),
         Event::Skipped(failure) | Event::DeadLettered(failure) => {
             debug!(

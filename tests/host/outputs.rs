@@ -101,11 +101,41 @@ fn a_job_that_fails_at_once_leaves_nothing_behind() {
 }
 
 #[test]
-fn an_input_can_be_the_output() {
+fn what_is_read_is_never_replaced() {
     let scene = scene();
-    let ran = scene.host(&wat::traps()).args("--on-error skip -o data.ndjson data.ndjson").run();
-    ran.exits(4);
-    assert_eq!(scene.read("data.ndjson"), b"one\nthree\n");
+    let before = scene.read("data.ndjson");
+    std::fs::hard_link(scene.path("data.ndjson"), scene.path("again.ndjson")).unwrap();
+    scene.file("plugin.wat", wat::keeps_all());
+    for (output, flags, what) in [
+        ("data.ndjson", "", "an input"),
+        ("again.ndjson", "", "an input"),
+        ("./data.ndjson", "--dry-run", "an input"),
+        ("plugin.wat", "", "a plugin"),
+        ("good.ndjson", "--data side=good.ndjson", "side data (--data)"),
+    ] {
+        let host = scene.host_with("plugin.wat").args(&format!("{flags} -o {output} data.ndjson"));
+        host.run().exits(2).says(&format!("it is {what} of this job; choose another output"));
+    }
+    for flag in ["--stats", "--joblog", "--metrics", "--report"] {
+        let host = scene.host_with("plugin.wat").args(&format!("{flag} data.ndjson data.ndjson"));
+        host.run().exits(2).says("this one is an input");
+        let host = scene.host_with("plugin.wat").args(&format!("{flag} plugin.wat data.ndjson"));
+        host.run().exits(2).says("this one is a plugin");
+    }
+    assert_eq!(scene.read("data.ndjson"), before);
+    assert_eq!(scene.read("plugin.wat"), wat::keeps_all().as_bytes());
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_named() {
+    let scene = scene();
+    let says = "nowhere/a/out: No such file or directory (os error 2); there is no directory \
+                nowhere/a (mkdir -p nowhere/a makes it)";
+    for flags in ["-o nowhere/a/out", "--dry-run -o nowhere/a/out", "--dead-letters nowhere/a/out"]
+    {
+        let host = scene.host(&wat::keeps_all()).args(flags).arg("data.ndjson");
+        host.run().exits(2).says(says);
+    }
 }
 
 #[test]

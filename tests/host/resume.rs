@@ -60,6 +60,23 @@ fn lines(count: usize, marked: usize) -> String {
 }
 
 #[test]
+fn a_run_that_begins_anew_says_so_and_leaves_no_journal_of_the_other() {
+    for flags in ["", "--limit 3"] {
+        let scene = Scene::new();
+        scene.file("data.ndjson", lines(60, 37));
+        stops(&scene, "-o out.ndjson data.ndjson");
+        scene.file("whole.wat", wat::keeps_all());
+        let host = scene.host_with("whole.wat").args(flags).args("-o out.ndjson data.ndjson");
+        host.run().exits(0).says(
+            "an earlier run had stopped (out.ndjson.journal); this one begins from the beginning \
+             (--resume goes on)",
+        );
+        assert!(!scene.path("out.ndjson.journal").exists(), "{flags}");
+        assert!(!scene.path("out.ndjson.partial").exists());
+    }
+}
+
+#[test]
 fn every_format_goes_on_where_it_stopped() {
     let records = lines(60, 37);
     let array = format!("[{}]", records.trim_end().replace('\n', ",\n "));
