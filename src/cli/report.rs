@@ -7,8 +7,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::ExitCode;
 
 use host::{
-    Account, Error, Event, Job, JobFailed, Layers, LoggedRecord, OnError, Origin, Output,
-    RecordFailure, grouped, printable,
+    Account, Error, Event, FailureKind, Job, JobFailed, Layers, LoggedRecord, OnError, Origin,
+    Output, RecordFailure, grouped, printable,
 };
 use serde_json::{Value, json};
 
@@ -396,6 +396,12 @@ impl Reporter {
         };
         message = self.plugin_says(message, record.plugin_text.as_deref());
         message = self.backtrace(message, record);
+        if record.number == Some(1) && record.kind == FailureKind::Rejected {
+            message = message.remedy(
+                "it is the first record: has the plugin the parameters that it needs (--param), \
+                 and is the input laid out as it has to be (--from)?",
+            );
+        }
         if let Some(words) = job.alone(record) {
             message = message.remedy(format!("to see what the plugin says of it: {words}"));
         }

@@ -457,11 +457,12 @@ fn two_dones(guard: &str) -> Result<()> {
     silence()
 }
 
-/// Answers one range, and answers the next with the number of the first.
+/// Answers one range, and answers the next with the number of the first. It has both from the
+/// beginning: there may be no other when the first is done.
 fn old_nonce(guard: &str) -> Result<()> {
     let (greeted, first) = range(guard)?;
-    greeted.wire.say(&Response::Done(honest_answer(&first)?))?;
     let second = greeted.next_range()?;
+    greeted.wire.say(&Response::Done(honest_answer(&first)?))?;
     let answer = Done { nonce: first.nonce, ..honest_answer(&second)? };
     greeted.wire.say(&Response::Done(answer))?;
     silence()
