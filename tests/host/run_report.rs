@@ -209,7 +209,7 @@ fn what_is_private_is_shown_only_to_those_who_ask() {
             host("").run().exits(4);
             let told = data(&scene);
             let text = told.to_string();
-            for private in ["4711", "secret", "deep"] {
+            for private in ["private-4711", "secret", "deep"] {
                 assert!(!text.contains(private), "{private}, {kind} of a {source}: {text}");
             }
             let held = list(&told["failures"]["held_back"]);
