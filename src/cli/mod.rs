@@ -37,6 +37,7 @@ mod retry;
 #[cfg(not(fuzzing))]
 pub mod run_report;
 mod settings;
+mod shell;
 pub mod stats;
 mod subcommand;
 mod terminal;

@@ -13,7 +13,7 @@ use host::{
 use serde_json::{Value, json};
 
 use super::message::{Form, Kind, Message, form};
-use super::trial::quoted;
+use super::shell::quoted;
 use super::{Looks, PluginLog, called, stats};
 
 /// How many records that were skipped or dead-lettered are told without --verbose.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::cli::called;
-use crate::cli::trial::quoted;
+use crate::cli::shell::quoted;
 
 use super::Private;
 

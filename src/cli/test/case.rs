@@ -11,7 +11,8 @@ use std::process::ExitStatus;
 use host::{Error, printable};
 
 use crate::cli::difference;
-use crate::cli::trial::{Ran, Trial, Way, quoted};
+use crate::cli::shell::quoted;
+use crate::cli::trial::{Ran, Trial, Way};
 
 /// Flags for the run.
 const ARGUMENTS: &str = "args";
