@@ -138,9 +138,12 @@ for (const name of ['ten', 'many', 'shown']) {
     await page.keyboard.press('ArrowRight');
     const second = await value();
     await page.keyboard.press('End');
+    // A short run has few moments to walk through.
+    const bound = async (end) => Number(await focused.getAttribute(`aria-value${end}`));
+    const steps = (await bound('max')) - (await bound('min')) + 1;
     assert.equal(
       new Set([first, second, await value()]).size,
-      3,
+      Math.min(3, steps),
       `${label} of ${name}: ${first}, ${second}, ${await value()}`,
     );
     if (label.startsWith('Timeline')) {
