@@ -35,7 +35,6 @@ use crate::descriptors;
 use crate::fault;
 use crate::ipc;
 use crate::protocol::{Fatal, Piece, Request, Response};
-use crate::range::Nonce;
 use crate::sandbox::{self, Policy, Seal, WorkerDescriptors};
 use crate::slots::WorkerSlot;
 
@@ -121,17 +120,13 @@ pub(crate) fn serve(guard: &str) -> anyhow::Result<()> {
                 pieces.turn_to(rows)?;
             }
             let Made { bytes, left } = pieces.next(slot.parts(0).output)?;
-            Ok(piece(nonce, bytes as u64, left))
+            Ok(Piece { nonce, bytes: bytes as u64, left, records: 0, text_bytes: 0 })
         });
         match response {
             Ok(piece) => ends.responses.send(Response::Piece(piece))?,
             Err(why) => return Ok(ends.responses.send(Response::fatal(Fatal::Input, &why))?),
         }
     }
-}
-
-fn piece(nonce: Nonce, bytes: u64, left: u64) -> Piece {
-    Piece { nonce, bytes, left, records: 0, text_bytes: 0 }
 }
 
 /// Where the last panic was.

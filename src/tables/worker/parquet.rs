@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::metadata::{PageIndexPolicy, RowGroupMetaData};
 
 use super::at::FileAt;
 use super::read::{BATCH, take};
@@ -60,14 +60,7 @@ impl ParquetTable {
     }
 
     pub fn groups(&self) -> Vec<Group> {
-        let groups = self.metadata.metadata().row_groups().iter();
-        let size = |size: i64| u64::try_from(size).unwrap_or(0);
-        groups
-            .map(|group| Group {
-                rows: size(group.num_rows()),
-                bytes: size(group.total_byte_size()),
-            })
-            .collect()
+        self.metadata.metadata().row_groups().iter().map(group).collect()
     }
 
     /// Turns to these rows, if there are such. Where they are the next that were spoken of
@@ -86,7 +79,8 @@ impl ParquetTable {
     }
 
     fn begin(&self, rows: Rows) -> Result<Open, String> {
-        let of_group = self.groups().get(rows.group as usize).map_or(0, |group| group.rows);
+        let groups = self.metadata.metadata().row_groups();
+        let of_group = groups.get(rows.group as usize).map_or(0, |one| group(one).rows);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.file.clone(),
             self.metadata.clone(),
@@ -112,6 +106,12 @@ impl ParquetTable {
             missing.saturating_sub(batch.as_ref().map_or(0, |batch| batch.num_rows() as u64));
         Ok(batch)
     }
+}
+
+/// What is said of a row group.
+fn group(of: &RowGroupMetaData) -> Group {
+    let size = |size: i64| u64::try_from(size).unwrap_or(0);
+    Group { rows: size(of.num_rows()), bytes: size(of.total_byte_size()) }
 }
 
 /// These rows of a group of so many, and those of the same process that come later.

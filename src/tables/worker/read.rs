@@ -133,8 +133,8 @@ impl Pieces for Lines {
     }
 
     fn turn_to(&mut self, rows: Rows) -> Result<(), String> {
-        (self.held, self.given) = (std::mem::take(&mut self.held), 0);
         self.held.clear();
+        self.given = 0;
         self.table.turn_to(rows)?;
         self.missing = rows.count;
         Ok(())
