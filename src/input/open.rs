@@ -364,7 +364,11 @@ impl Opened {
         from.unwrap_or_else(|| self.format_by_name()).table()
     }
 
-    pub(super) fn open_again(&self) -> Result<File, Error> {
+    /// Opens it once more, for whoever needs another descriptor of it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open_again(&self) -> Result<File, Error> {
         match &self.input {
             Input::Path(path) => open_path(path),
             Input::Stdin => stdin(),

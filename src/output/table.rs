@@ -163,16 +163,9 @@ impl std::fmt::Debug for AsTable {
 impl Inputs {
     /// Opens an input that is a table once more, for its schema.
     fn open_once_more(&self, id: InputId) -> Result<File, Error> {
-        let opened = self.iter().nth(id.index());
-        let path = opened.and_then(|opened| match opened.input() {
-            Input::Path(path) => Some(path),
-            Input::Stdin | Input::Open(_) => None,
-        });
-        match path {
-            Some(path) => {
-                File::open(path).map_err(|source| Error::Input { name: self.name(id), source })
-            }
-            None => Err(Error::Usage(format!(
+        match self.iter().nth(id.index()) {
+            Some(opened) if matches!(opened.input(), Input::Path(_)) => opened.open_again(),
+            _ => Err(Error::Usage(format!(
                 "{} is read only once, and the output is to have its schema: name that (--schema)",
                 self.name(id)
             ))),
