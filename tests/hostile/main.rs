@@ -21,6 +21,8 @@ mod wire;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{fs, io};
 
 use rustix::process::{Signal, set_parent_process_death_signal};
 
@@ -31,6 +33,10 @@ use hook::Deed;
 pub const STOWAWAY: &str = "stowaway";
 /// A file that an attacker leaves beside its executable: the attack took place.
 pub const ATTACKED: &str = "attacked";
+/// Another, of one that needs two ranges: it has them.
+pub const IN_HAND: &str = "in-hand";
+/// For so long others wait for that.
+const WAIT: Duration = Duration::from_secs(20);
 
 /// With what a marked record begins.
 pub const MARK: u8 = b'!';
@@ -91,11 +97,15 @@ fn attack_if_hostile(role: &str, guard: &str) {
         Who::EveryCompile => role == "compile",
         Who::EveryTable => role == "table",
     };
-    let Some(executable) = std::env::current_exe().ok().filter(|_| hostile) else { return };
+    if !hostile {
+        if role == "worker" && attack.needs_two {
+            wait_for(IN_HAND);
+        }
+        return;
+    }
     // Whatever becomes of the test, no attacker survives it.
     let bound = set_parent_process_death_signal(Some(Signal::KILL)).is_ok();
-    let noted = std::fs::write(executable.with_file_name(ATTACKED), "").is_ok();
-    if !(bound && noted) {
+    if !(bound && note(ATTACKED, "").is_ok()) {
         std::process::exit(3);
     }
     let act = match attack.by {
@@ -111,9 +121,23 @@ fn attack_if_hostile(role: &str, guard: &str) {
             // Of many attackers the last ones are stopped half way when the job ends.
             if matches!(who, Who::FirstWorker | Who::FirstCompile | Who::FirstTable) {
                 // Its standard error leads nowhere: the driver reads this file.
-                let _ = std::fs::write(executable.with_file_name(ATTACKED), format!("{error:#}"));
+                let _ = note(ATTACKED, &format!("{error:#}"));
             }
             std::process::exit(4);
         }
+    }
+}
+
+/// Leaves a file beside this executable.
+fn note(name: &str, text: &str) -> io::Result<()> {
+    fs::write(std::env::current_exe()?.with_file_name(name), text)
+}
+
+/// Waits until there is such a file, but not for ever.
+fn wait_for(name: &str) {
+    let Ok(executable) = std::env::current_exe() else { return };
+    let began = Instant::now();
+    while began.elapsed() < WAIT && !executable.with_file_name(name).exists() {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

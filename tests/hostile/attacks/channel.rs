@@ -23,6 +23,7 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
 use super::{Attack, By, Outcome, Who};
+use crate::{IN_HAND, note};
 use crate::wire::{
     self, Done, End, Entry, Failure, Greeted, INTERNAL, Piece, Process, REJECTED, Request,
     Response, Wire, honest_answer, packet, packet_with, write_output, write_progress, write_text,
@@ -119,8 +120,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("done-before-online", done_before_online, Replaced(EARLY)),
     attack("done-before-request", done_before_request, ReplacedEither(EARLY, NOT_OUT)),
     attack("two-dones", two_dones, ReplacedEither(NOT_OUT, EARLY)),
-    attack("old-nonce", old_nonce, ReplacedEither(NOT_OUT, EARLY)),
-    attack("other-slot-first", other_slot_first, Replaced(NOT_OUT)),
+    attack("old-nonce", old_nonce, ReplacedEither(NOT_OUT, EARLY)).needs_two(),
+    attack("other-slot-first", other_slot_first, Replaced(NOT_OUT)).needs_two(),
     attack(
         "wrong-nonce",
         |guard| lie(guard, |done| done.nonce = done.nonce.wrapping_add(1)),
@@ -457,11 +458,17 @@ fn two_dones(guard: &str) -> Result<()> {
     silence()
 }
 
-/// Answers one range, and answers the next with the number of the first. It has both from the
-/// beginning: there may be no other when the first is done.
-fn old_nonce(guard: &str) -> Result<()> {
+/// A worker with two ranges to process. The others begin only now.
+fn two_ranges(guard: &str) -> Result<(Greeted, Process, Process)> {
     let (greeted, first) = range(guard)?;
     let second = greeted.next_range()?;
+    note(IN_HAND, "")?;
+    Ok((greeted, first, second))
+}
+
+/// Answers one range, and answers the next with the number of the first.
+fn old_nonce(guard: &str) -> Result<()> {
+    let (greeted, first, second) = two_ranges(guard)?;
     greeted.wire.say(&Response::Done(honest_answer(&first)?))?;
     let answer = Done { nonce: first.nonce, ..honest_answer(&second)? };
     greeted.wire.say(&Response::Done(answer))?;
@@ -470,8 +477,7 @@ fn old_nonce(guard: &str) -> Result<()> {
 
 /// Has two ranges and answers the second before the first.
 fn other_slot_first(guard: &str) -> Result<()> {
-    let (greeted, _first) = range(guard)?;
-    let second = greeted.next_range()?;
+    let (greeted, _first, second) = two_ranges(guard)?;
     greeted.wire.say(&Response::Done(honest_answer(&second)?))?;
     silence()
 }

@@ -117,6 +117,8 @@ pub struct Attack {
     pub table: Option<Table>,
     /// The sandbox is on, although it is a process that attacks.
     pub locked: bool,
+    /// Other workers begin when it has two ranges in hand, or they may have done them all.
+    pub needs_two: bool,
 }
 
 impl Attack {
@@ -132,6 +134,7 @@ impl Attack {
             rows: false,
             table: None,
             locked: false,
+            needs_two: false,
         }
     }
 
@@ -173,6 +176,12 @@ impl Attack {
     /// The same with the sandbox.
     const fn locked(mut self) -> Attack {
         self.locked = true;
+        self
+    }
+
+    /// The same when it has two ranges in hand.
+    const fn needs_two(mut self) -> Attack {
+        self.needs_two = true;
         self
     }
 
