@@ -120,10 +120,11 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "POINTER", help_heading = "Formats", hide_short_help = true)]
     pub records: Option<Pointer>,
 
-    /// How the output is laid out [default: as the first input]
+    /// How the output is laid out [default: as its name says, or as the first input]
     ///
-    /// An output whose name ends in .parquet, .arrow, .feather or .arrows is a table without
-    /// more words; of an input that is one come JSON lines otherwise.
+    /// A name says ndjson by .ndjson and .jsonl, lines by .txt, csv by .csv, tsv by .tsv, parquet
+    /// by .parquet, arrow by .arrow and .feather, and arrow-stream by .arrows. Of an input that
+    /// is a table come JSON lines otherwise.
     #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Formats")]
     pub to: Option<ToFormat>,
 
@@ -162,11 +163,13 @@ pub(super) struct Arguments {
     /// Bytes of input that a worker gets at once [default: 1MiB, less if the input is
     /// small]
     #[arg(long, value_name = "SIZE", help_heading = "Workers", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub range_size: Option<ByteSize>,
 
     /// Bytes of finished output that may wait for an earlier range [default: 4MiB for
     /// each worker]
     #[arg(long, value_name = "SIZE", help_heading = "Workers", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub window: Option<ByteSize>,
 
     /// What to do when a record fails [default: fail, with --dead-letters dead-letter]
@@ -236,6 +239,7 @@ pub(super) struct Arguments {
     ///
     /// Its tables are included.
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    #[arg(value_parser = size)]
     pub memory: Option<ByteSize>,
 
     /// What all processes of the run may have together [default: any]
@@ -243,6 +247,7 @@ pub(super) struct Arguments {
     /// There are fewer workers where it is small, and --memory, --max-record, --max-output,
     /// --max-state, --window and --range-size follow from it where they are not given.
     #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub memory_budget: Option<ByteSize>,
 
     /// CPU time for one record
@@ -257,24 +262,29 @@ pub(super) struct Arguments {
 
     /// What plugins may make of one record [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub max_output: Option<ByteSize>,
 
     /// What a reduce may fold records into [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub max_state: Option<ByteSize>,
 
     /// All files of --data together
     #[arg(long, value_name = "SIZE", default_value = "1GiB", help_heading = "Limits")]
     #[arg(hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub max_data: ByteSize,
 
     /// Length of the longest record [default: 64MiB]
     #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub max_record: Option<ByteSize>,
 
     /// What the calls of a plugin may take of the stack
     #[arg(long, value_name = "SIZE", default_value = "512KiB", help_heading = "Limits")]
     #[arg(hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub stack: ByteSize,
 
     /// Core modules that one plugin instance may consist of, and as many memories and tables
@@ -292,6 +302,7 @@ pub(super) struct Arguments {
     /// What plugins may log in all; what one record may log is 16 KiB
     #[arg(long, value_name = "SIZE", default_value = "64MiB", help_heading = "Limits")]
     #[arg(hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub max_log: ByteSize,
 
     /// Time that the whole job may take. What is done by then is written [default: any]
@@ -318,11 +329,13 @@ pub(super) struct Arguments {
     /// Memory that compiling a plugin may take
     #[arg(long, value_name = "SIZE", default_value = "4GiB", help_heading = "Limits")]
     #[arg(hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub compile_memory: ByteSize,
 
     /// Memory that each process may take that reads or writes Parquet or Arrow [default: 4 GiB,
     /// or part of the memory budget]
     #[arg(long, value_name = "SIZE", help_heading = "Limits", hide_short_help = true)]
+    #[arg(value_parser = size)]
     pub table_memory: Option<ByteSize>,
 
     /// How much of the sandbox around workers there must be
@@ -707,6 +720,11 @@ impl FromStr for MaxErrorsChoice {
         };
         Ok(MaxErrorsChoice(choice))
     }
+}
+
+/// A number of bytes: `4096`, `512KiB`, `1.5 GB`.
+fn size(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| "not a size; 4096, 512KiB and 1.5GB are some".to_owned())
 }
 
 #[cfg(test)]

@@ -43,12 +43,12 @@ pub struct Arguments {
     name: Option<String>,
 
     /// The language that it is written in
-    #[arg(long, value_name = "LANGUAGE", required_unless_present = "list")]
+    #[arg(long, value_name = "LANGUAGE")]
     #[arg(value_parser = PossibleValuesParser::new(languages()))]
     lang: Option<String>,
 
     /// What it does with records
-    #[arg(long, value_name = "OPERATION", required_unless_present = "list")]
+    #[arg(long, value_name = "OPERATION")]
     #[arg(value_parser = PossibleValuesParser::new(OPERATIONS))]
     op: Option<String>,
 
@@ -61,7 +61,8 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> ExitCode {
     let told = match (&arguments.name, &arguments.lang, &arguments.op) {
         (Some(name), Some(language), Some(operation)) => write(name, language, operation),
-        _ => Ok(list()),
+        (None, ..) => Ok(list()),
+        (Some(_), language, operation) => Err(missing(language.is_none(), operation.is_none())),
     };
     match told {
         Ok(text) => {
@@ -70,6 +71,21 @@ pub fn run(arguments: Arguments) -> ExitCode {
         }
         Err(error) => report::refuse(&error),
     }
+}
+
+/// What there is to choose from, where nothing was chosen.
+fn missing(language: bool, operation: bool) -> Error {
+    let mut text = String::from("a new plugin needs");
+    if language {
+        text += &format!(" a language (--lang {})", languages().join("|"));
+    }
+    if language && operation {
+        text += " and";
+    }
+    if operation {
+        text += &format!(" an operation (--op {})", OPERATIONS.join("|"));
+    }
+    Error::Usage(text)
 }
 
 /// The names of the languages, sorted.

@@ -40,7 +40,7 @@ pub(crate) use source::fuzz as fuzz_compressed;
 use header::Headers;
 pub(crate) use header::{HeaderRules, Needs};
 pub(crate) use look::Layout;
-pub(crate) use open::{Found, Identity, Inputs, Opened};
+pub(crate) use open::{Found, Identity, Inputs, Opened, text_format_of_name};
 pub use pick::Only;
 use pick::Picker;
 pub(crate) use pick::Wanted;

@@ -1,7 +1,6 @@
 //! Opens inputs and tells what they are before anything starts.
 
 use std::cmp::Ordering;
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::AsFd;
@@ -381,18 +380,23 @@ impl Opened {
 
 fn format_by_name(input: &Input) -> From {
     let Input::Path(path) = input else { return From::Json };
-    let inner = inner_name(path);
-    match tables::Kind::of_name(inner) {
-        Some(tables::Kind::Parquet) => return From::Parquet,
-        Some(tables::Kind::Arrow | tables::Kind::ArrowStream) => return From::Arrow,
-        None => {}
+    match tables::Kind::of_name(inner_name(path)) {
+        Some(tables::Kind::Parquet) => From::Parquet,
+        Some(tables::Kind::Arrow | tables::Kind::ArrowStream) => From::Arrow,
+        None => text_format_of_name(path).unwrap_or(From::Json),
     }
-    match inner.extension().and_then(OsStr::to_str) {
-        Some("ndjson" | "jsonl") => From::Ndjson,
-        Some("txt") => From::Lines,
-        Some("csv") => From::Csv,
-        Some("tsv") => From::Tsv,
-        _ => From::Json,
+}
+
+/// The format that a name says by its last extension, or the last but one where that says how
+/// it is compressed. Of tables, and of the kinds of JSON that begin by saying which they are, it
+/// knows nothing.
+pub fn text_format_of_name(path: &Path) -> Option<From> {
+    match inner_name(path).extension()?.to_str()? {
+        "ndjson" | "jsonl" => Some(From::Ndjson),
+        "txt" => Some(From::Lines),
+        "csv" => Some(From::Csv),
+        "tsv" => Some(From::Tsv),
+        _ => None,
     }
 }
 

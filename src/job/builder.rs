@@ -1,6 +1,6 @@
 //! Putting a job together, and judging the whole.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::compression::Compression;
 use crate::error::Error;
-use crate::input::{From, Only};
+use crate::input::{self, From, Only};
 use crate::records::Pointer;
 use crate::sandbox::Sandbox;
 use crate::stop::Stop;
@@ -136,7 +136,8 @@ impl JobBuilder {
         self
     }
 
-    /// The format of the output; default: that of the first input.
+    /// The format of the output; default: the one that its name says (`.ndjson`, `.jsonl`,
+    /// `.csv`, `.tsv`, `.txt`, or a table), or that of the first input.
     pub fn to(mut self, to: To) -> Self {
         self.job.to = Some(to);
         self
@@ -378,7 +379,7 @@ impl JobBuilder {
             None => {}
         }
         if let (None, Output::Path(path)) = (job.to, &job.output) {
-            job.to = Kind::of_name(path).map(To::from);
+            job.to = format_of_name(&job, path);
         }
         if job.schema.is_some() && !may_be_tables(&job) {
             return usage(
@@ -481,6 +482,18 @@ impl JobBuilder {
         }
         Ok(job)
     }
+}
+
+/// The format that the output's name says, where it says one.
+fn format_of_name(job: &Job, path: &Path) -> Option<To> {
+    if let Some(kind) = Kind::of_name(path) {
+        return Some(kind.into());
+    }
+    // A state is none of these, and what is tried again has its positions with it.
+    if job.wanted == Wanted::State || job.from == Some(From::DeadLetters) {
+        return None;
+    }
+    input::text_format_of_name(path).map(To::unchanged)
 }
 
 /// Whether an output may be a table.

@@ -91,6 +91,18 @@ impl To {
         }
     }
 
+    /// The format of an output whose records stay what they are.
+    pub(crate) fn unchanged(from: From) -> To {
+        match from {
+            From::Json => To::Json,
+            // A table comes of one where its output's name, or the user, says so.
+            From::Ndjson | From::DeadLetters | From::Parquet | From::Arrow => To::Ndjson,
+            From::Lines => To::Lines,
+            From::Csv => To::Csv,
+            From::Tsv => To::Tsv,
+        }
+    }
+
     /// Whether records are rows of text.
     pub(crate) fn is_rows(self) -> bool {
         matches!(self, To::Csv | To::Tsv)

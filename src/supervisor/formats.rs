@@ -34,7 +34,7 @@ impl Formats {
         // States that are merged have no format that the output could follow.
         let first = formats.first().map_or(From::Ndjson, |(_, from)| *from);
         let own = matches!(job.output, Output::Directory(_));
-        let to = |from| job.to.unwrap_or(unchanged(if own { from } else { first }));
+        let to = |from| job.to.unwrap_or(To::unchanged(if own { from } else { first }));
         let to_rows = |from| to(from).is_rows() && job.wanted == Wanted::Records;
         let rows_go = formats.iter().any(|(_, from)| to_rows(*from)) || to_rows(first);
         if own && rows_go {
@@ -76,18 +76,6 @@ impl Formats {
             _ => Needs::Nothing,
         };
         HeaderRules { first_row: job.first_row, needs }
-    }
-}
-
-/// The format of an output whose records stay what they are.
-fn unchanged(from: From) -> To {
-    match from {
-        From::Json => To::Json,
-        // A table comes of one where its output's name, or the user, says so.
-        From::Ndjson | From::DeadLetters | From::Parquet | From::Arrow => To::Ndjson,
-        From::Lines => To::Lines,
-        From::Csv => To::Csv,
-        From::Tsv => To::Tsv,
     }
 }
 
@@ -175,7 +163,8 @@ fn check(
     match first_that(|from| !from.is_rows()) {
         Some(name) => usage(format!(
             "{name} has no header that could name the columns of the output; name them \
-             (--columns a,b,c), or say --no-header for rows without names"
+             (--columns a,b,c), say --no-header for rows without names, or choose another format \
+             for it (--to ndjson, --to lines)"
         )),
         None => Ok(()),
     }

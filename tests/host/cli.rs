@@ -67,6 +67,7 @@ fn an_unknown_flag_is_a_usage_error() {
 
 #[test]
 fn values_that_make_no_sense_are_usage_errors() {
+    wrong("--memory lots", "'lots' for '--memory <SIZE>': not a size; 4096, 512KiB and 1.5GB");
     wrong("--workers 0", "the number of workers must be 1 to 1024 (--workers)");
     wrong("--workers -1", "-1");
     wrong("--workers many", "many");

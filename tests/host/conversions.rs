@@ -72,6 +72,38 @@ fn what_a_filter_keeps_changes_as_little_as_the_output_demands() {
 }
 
 #[test]
+fn the_name_of_an_output_says_its_format() {
+    let json = "[{\"id\": 1, \"note\": \"a, b\"},\n {\"id\":2}]";
+    for (arguments, output, wanted) in [
+        ("", "out.ndjson", "{\"id\":1,\"note\":\"a, b\"}\n{\"id\":2}\n"),
+        ("", "out.jsonl", "{\"id\":1,\"note\":\"a, b\"}\n{\"id\":2}\n"),
+        ("", "out.txt", "{\"id\":1,\"note\":\"a, b\"}\n{\"id\":2}\n"),
+        ("--columns id,note", "out.csv", "id,note\n1,\"a, b\"\n2,\n"),
+        ("--columns id,note", "out.tsv", "id\tnote\n1\ta, b\n2\t\n"),
+        // These say nothing, and the flag says more than any name.
+        ("", "out.json", "[\n{\"id\": 1, \"note\": \"a, b\"},\n{\"id\":2}\n]\n"),
+        ("", "out.csv.bak", "[\n{\"id\": 1, \"note\": \"a, b\"},\n{\"id\":2}\n]\n"),
+        ("--to json", "out.csv", "[\n{\"id\": 1, \"note\": \"a, b\"},\n{\"id\":2}\n]\n"),
+    ] {
+        let scene = Scene::new();
+        scene.file("data.json", json);
+        let arguments = format!("{arguments} -o {output} data.json");
+        scene.host(&wat::keeps_all()).args(&arguments).run().exits(0);
+        assert_eq!(String::from_utf8_lossy(&scene.read(output)), wanted, "{arguments}");
+    }
+    // What is compressed has its format before that; what has no columns cannot be rows.
+    let scene = Scene::new();
+    scene.file("data.json", json);
+    let run = |arguments: &str| scene.host(&wat::keeps_all()).args(arguments).run();
+    run("-o out.ndjson.gz data.json").exits(0);
+    let unpacked = "{\"id\":1,\"note\":\"a, b\"}\n{\"id\":2}\n";
+    run("--to ndjson out.ndjson.gz").exits(0).writes(unpacked);
+    let ran = run("-o out.csv data.json");
+    ran.exits(2).says("data.json has no header").says("--columns a,b,c").says("--to ndjson");
+    assert!(!scene.path("out.csv").exists());
+}
+
+#[test]
 fn what_a_plugin_makes_is_a_record_of_the_output() {
     for (arguments, text, wanted) in [
         // A row is seen as an object, which is a row again.

@@ -108,5 +108,7 @@ fn names_and_words_that_cannot_be_are_refused() {
         assert_eq!(ran.code, 2, "{arguments}");
         assert!(ran.stderr.starts_with("error:"), "{}", ran.stderr);
     }
+    let ran = scene.bare().args("new words").run();
+    ran.says("--lang assemblyscript|c|go|").says("--op filter|map|");
     assert!(scene.names().is_empty());
 }

@@ -250,7 +250,7 @@ fn what_is_different_is_named() {
     };
     stop(&scene);
     let swapped = |from: &str, to: &str| run.replace(from, to);
-    refuses(&scene, &swapped("-o", "--to json -o"), "--to was as the first input and is json now");
+    refuses(&scene, &swapped("-o", "--to json -o"), "--to was ndjson and is json now");
     refuses(&scene, &swapped("-o", "--from lines -o"), "--from was by name and is lines now");
     let time = "--clock-start was 2000-01-01T00:00:00Z and is ";
     for (flag, why) in [
@@ -306,7 +306,7 @@ fn a_refusal_leaves_what_is_compressed_as_it_was() {
     stops(&scene, "-o out.ndjson.gz data.ndjson");
     let before = scene.read("out.ndjson.gz.partial");
     let ran = resume(&scene, "--to json -o out.ndjson.gz data.ndjson").run();
-    ran.exits(2).says("--to was as the first input");
+    ran.exits(2).says("--to was ndjson and is json now");
     assert_eq!(scene.read("out.ndjson.gz.partial"), before);
 }
 

@@ -23,11 +23,11 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::Outcome::{Ends, Harmless, Replaced, ReplacedEither, ReplacedPerhaps};
 use super::{Attack, By, Outcome, Who};
-use crate::{IN_HAND, note};
 use crate::wire::{
     self, Done, End, Entry, Failure, Greeted, INTERNAL, Piece, Process, REJECTED, Request,
     Response, Wire, honest_answer, packet, packet_with, write_output, write_progress, write_text,
 };
+use crate::{IN_HAND, note};
 
 const HEADERS: &str = "it sent a packet with wrong headers";
 const MESSAGE: &str = "it sent something that is no response";
