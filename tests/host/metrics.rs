@@ -123,8 +123,10 @@ fn deaths_are_counted_by_what_ended_the_workers() {
     let arguments = "--timeout 100ms --metrics host.prom data.ndjson";
     scene.host(&wat::loops()).args(arguments).run().exits(1).writes("one\n");
     let metrics = metrics(&scene);
-    assert_eq!(metrics["host_worker_deaths_total{cause=\"timeout\"}"], 2.0);
-    assert_eq!(metrics["host_worker_restarts_total"], 2.0);
+    // Once among others and once alone, and more often where the machine is busy.
+    let deaths = metrics["host_worker_deaths_total{cause=\"timeout\"}"];
+    assert!(deaths >= 2.0, "{deaths}");
+    assert!(metrics["host_worker_restarts_total"] >= deaths);
     assert_eq!(metrics["host_records_total{outcome=\"failed\"}"], 1.0);
     assert_eq!(metrics["host_failures_total{kind=\"timeout\"}"], 1.0);
     assert_eq!(metrics["host_records_total{outcome=\"used\"}"], 1.0);

@@ -71,8 +71,11 @@ fn worker_processes_that_died_are_counted() {
     let arguments = "--timeout 100ms --on-error skip --max-errors 1 --stats stats.json data.ndjson";
     scene.host(&wat::loops()).args(arguments).run().exits(0);
     let stats = stats(&scene);
-    assert_eq!((&stats["restarts"], &stats["failures"]), (&json!(2), &json!({ "timeout": 1 })));
-    assert_eq!(sum(&stats, "processes"), 3);
+    // Once among others and once alone, and more often where the machine is busy.
+    let restarts = stats["restarts"].as_u64().unwrap();
+    assert!(restarts >= 2, "{stats}");
+    assert_eq!(stats["failures"], json!({ "timeout": 1 }));
+    assert_eq!(sum(&stats, "processes"), restarts + 1);
     // Two of them used up the time of one record.
     assert!(stats["workers"][0]["cpu_seconds"].as_f64().unwrap() > 0.15);
 }
