@@ -85,6 +85,10 @@ pub(super) struct Arguments {
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
+    /// What standard input is called in messages and dead letters
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_hint = ValueHint::Other)]
+    pub stdin_name: Option<String>,
+
     /// Write to FILE [default: standard output]
     ///
     /// FILE appears when the job is whole.
@@ -723,7 +727,7 @@ impl FromStr for MaxErrorsChoice {
 }
 
 /// A number of bytes: `4096`, `512KiB`, `1.5 GB`.
-fn size(text: &str) -> Result<ByteSize, String> {
+pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "not a size; 4096, 512KiB and 1.5GB are some".to_owned())
 }
 

@@ -13,7 +13,8 @@ use host::Error;
 use super::merge::MERGE;
 use super::retry::RETRY;
 use super::{
-    Arguments, Request, bench, called, check, completions, doctor, inspect, manual, new, said, test,
+    Arguments, Request, bench, called, check, completions, doctor, inspect, manual, new, said,
+    spark, test,
 };
 
 /// A subcommand.
@@ -27,7 +28,7 @@ pub struct Known {
 }
 
 /// The subcommands, by name.
-static ALL: [Known; 10] = [
+static ALL: [Known; 11] = [
     Known { name: "bench", command: bench::Arguments::command, request: || does(bench::run) },
     Known { name: "check", command: check::Arguments::command, request: || does(check::run) },
     Known {
@@ -48,6 +49,11 @@ static ALL: [Known; 10] = [
         name: "retry",
         command: || RETRY.command(),
         request: || RETRY.request(std::env::args_os().skip(1)),
+    },
+    Known {
+        name: "spark",
+        command: || spark::SPARK.command(),
+        request: || Err(spark::run(std::env::args_os().skip(1))),
     },
     Known { name: "test", command: test::Arguments::command, request: || does(test::run) },
 ];

@@ -68,4 +68,5 @@ The plugin and its parameters have to be those that made the states.",
     inputs: ("STATE", "Files with states, in this order"),
     does: "states are merged",
     inputs_are: InputsAre::States,
+    own: |command| command,
 };

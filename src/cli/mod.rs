@@ -38,6 +38,8 @@ mod retry;
 pub mod run_report;
 mod settings;
 mod shell;
+#[cfg(not(fuzzing))]
+mod spark;
 pub mod stats;
 mod subcommand;
 mod terminal;
@@ -52,6 +54,7 @@ pub mod watch;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -59,7 +62,7 @@ use bytesize::ByteSize;
 use clap::{ArgMatches, Command, ValueEnum as _};
 use host::{
     Cache, Columns, Error, From, Fsync, Input, Isolation, Job, JobBuilder, Layers, Measure,
-    OnError, Order, Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
+    OnError, Open, Order, Output, Randomness, Resume, ResumeVerify, Sandbox, Time, To,
 };
 
 use arguments::{
@@ -366,6 +369,13 @@ fn check_files(
     Ok(())
 }
 
+/// Standard input under a name of the user's.
+fn standard_input(name: &str) -> Result<Open, Error> {
+    let open = std::io::stdin().as_fd().try_clone_to_owned();
+    let source = |source| Error::Input { name: name.to_owned(), source };
+    Ok(Open::new(open.map_err(source)?, name))
+}
+
 fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error> {
     let mut builder = plugins(&arguments)?
         .timeout(arguments.timeout)
@@ -418,8 +428,18 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
     let is_stdin = |input: &PathBuf| input.as_os_str() == "-";
     let reads_stdin = arguments.inputs.is_empty() || arguments.inputs.iter().any(is_stdin);
     let inputs = arguments.inputs.clone();
+    let stdin = match &arguments.stdin_name {
+        Some(name) if reads_stdin => Input::Open(standard_input(name)?),
+        Some(_) => {
+            return Err(Error::Usage("standard input is not read (--stdin-name)".into()));
+        }
+        None => Input::Stdin,
+    };
+    if arguments.inputs.is_empty() && arguments.stdin_name.is_some() {
+        builder = builder.input(stdin.clone());
+    }
     for input in arguments.inputs {
-        builder = builder.input(if is_stdin(&input) { Input::Stdin } else { Input::Path(input) });
+        builder = builder.input(if is_stdin(&input) { stdin.clone() } else { Input::Path(input) });
     }
     for (place, SideFile { name, path }) in arguments.data.iter().enumerate() {
         if arguments.data[..place].iter().any(|other| other.name == *name) {

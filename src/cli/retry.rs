@@ -84,4 +84,5 @@ with --partial-state a state that `host merge` can take.",
     inputs: ("DEAD", "Files of dead letters, in this order; `-` is standard input"),
     does: "dead letters are run again",
     inputs_are: InputsAre::DeadLetters,
+    own: |command| command,
 };

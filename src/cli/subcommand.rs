@@ -8,6 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, CommandFactory as _, FromArgMatches as _};
 use host::Error;
 
+use super::settings::Setting;
 use super::{
     Arguments, InputsAre, Request, called, gather, refused, report, said, settings, settle,
 };
@@ -27,19 +28,29 @@ pub struct Subcommand {
     /// What it does, as what follows "means nothing where".
     pub does: &'static str,
     pub inputs_are: InputsAre,
+    /// What it has besides.
+    pub own: fn(Command) -> Command,
 }
 
 impl Subcommand {
     /// Reads the arguments behind `host`, with what a job file and the environment add to them.
     pub fn request(&self, words: impl Iterator<Item = OsString>) -> Result<Request, ExitCode> {
-        let words: Vec<OsString> = words.collect();
+        let (_, arguments, settings) = self.gathered(&words.collect::<Vec<_>>())?;
+        settle(arguments, self.inputs_are)
+            .map_err(|error| report::refuse(&settings::explain(error, &settings)))
+    }
+
+    /// The words understood, with what a job file and the environment add to them.
+    pub(super) fn gathered(
+        &self,
+        words: &[OsString],
+    ) -> Result<(ArgMatches, Arguments, Vec<Setting>), ExitCode> {
         let means = |argument: &Arg| self.means(argument);
-        let gathered = gather(&self.parser(), &means, &words).map_err(refused);
-        let (matches, settings) = gathered?;
+        let (matches, settings) = gather(&self.parser(), &means, words).map_err(refused)?;
         let arguments = Arguments::from_arg_matches(&matches).map_err(said)?;
         self.refuse_others(&matches)
-            .and_then(|()| settle(arguments, self.inputs_are))
-            .map_err(|error| report::refuse(&settings::explain(error, &settings)))
+            .map_err(|error| report::refuse(&settings::explain(error, &settings)))?;
+        Ok((matches, arguments, settings))
     }
 
     /// What the words say, of which none may be without a meaning here.
@@ -89,7 +100,7 @@ impl Subcommand {
 
     fn with(&self, command: Command) -> Command {
         let (value, help) = self.inputs;
-        command
+        let command = command
             .name(self.name)
             .bin_name(format!("host {}", self.name))
             .disable_version_flag(true)
@@ -98,7 +109,8 @@ impl Subcommand {
             .after_help(self.examples)
             .mut_arg("inputs", |inputs| {
                 inputs.value_name(value).required(true).help(help).long_help(help)
-            })
+            });
+        (self.own)(command)
     }
 
     fn has(&self, argument: &Arg) -> bool {

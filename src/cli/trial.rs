@@ -60,6 +60,7 @@ const TRIAL: Subcommand = Subcommand {
     inputs: ("INPUT", "The records"),
     does: "a plugin is tried",
     inputs_are: InputsAre::Records,
+    own: |command| command,
 };
 
 /// How records are shared out among workers and instances.

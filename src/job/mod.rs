@@ -562,7 +562,10 @@ impl Job {
     /// command. Nothing where that is not possible.
     pub fn alone(&self, record: &RecordFailure) -> Option<String> {
         let has_records = self.inputs_are == InputsAre::Records;
-        if !has_records || self.from == Some(From::DeadLetters) || self.only.is_some() {
+        // What somebody else has opened cannot be named again.
+        let is_open = self.inputs.iter().any(|input| matches!(input, Input::Open(_)));
+        let letters = self.from == Some(From::DeadLetters);
+        if !has_records || is_open || letters || self.only.is_some() {
             return None;
         }
         let only = match record.number {

@@ -1,0 +1,351 @@
+package host.spark;
+
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.io.LongWritable;
+import org.apache.hadoop.io.NullWritable;
+import org.apache.hadoop.io.Text;
+import org.apache.hadoop.mapreduce.Job;
+import org.apache.hadoop.mapreduce.lib.input.FileInputFormat;
+import org.apache.hadoop.mapreduce.lib.input.TextInputFormat;
+import org.apache.hadoop.mapreduce.lib.output.FileOutputFormat;
+import org.apache.spark.api.java.JavaNewHadoopRDD;
+import org.apache.spark.api.java.JavaPairRDD;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Column;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.DataFrameReader;
+import org.apache.spark.sql.Encoders;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.functions;
+import org.apache.spark.sql.types.StructType;
+
+import scala.Tuple2;
+
+/**
+ * What `host spark` has spark-submit run: reads with Spark, has `host` process what a task reads,
+ * and writes with Spark.
+ *
+ * <p>It exits with the codes of `host`: 0 where all is well, 1 where a record or the job failed, 2
+ * where it could not begin, 4 where more records failed than were to.
+ */
+public final class Driver {
+    /** How Spark writes moments as JSON, and reads them again, without losing a part. */
+    private static final String MOMENTS = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX";
+    private static final String LOCAL_MOMENTS = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS";
+
+    private static final String TIMESTAMPS = "spark.sql.parquet.outputTimestampType";
+
+    private final Spec spec;
+    private final SparkSession session;
+    private final JavaSparkContext context;
+    private final Configuration configuration;
+    private final Total total = new Total();
+    private final Attempts attempts = new Attempts();
+
+    private Driver(Spec spec, SparkSession session) {
+        this.spec = spec;
+        this.session = session;
+        this.context = JavaSparkContext.fromSparkContext(session.sparkContext());
+        this.configuration = context.hadoopConfiguration();
+    }
+
+    /** Does what the one argument says, which is a {@link Spec} as JSON. */
+    public static void main(String[] arguments) throws IOException {
+        Spec spec = Spec.read(arguments[0]);
+        SparkSession session = SparkSession.builder().getOrCreate();
+        int code = 1;
+        try {
+            code = new Driver(spec, session).run();
+        } catch (Refused refused) {
+            code = 2;
+            System.err.println("error: " + refused.getMessage());
+        } catch (Exception error) {
+            System.err.println(words(error));
+        }
+        session.stop();
+        System.exit(code);
+    }
+
+    /** What cannot be done, before anything was. */
+    private static final class Refused extends Exception {
+        private static final long serialVersionUID = 1;
+
+        Refused(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * What went wrong, in a few words: what `host` said in a task, or the innermost reason that
+     * Spark has.
+     */
+    private static String words(Throwable error) {
+        String mark = Failed.class.getName() + ": ";
+        Throwable innermost = error;
+        for (Throwable one = error; one != null; one = one.getCause()) {
+            innermost = one;
+            if (one instanceof Failed) {
+                return one.getMessage();
+            }
+            String said = String.valueOf(one.getMessage());
+            int at = said.indexOf(mark);
+            if (at >= 0) {
+                return untilTrace(said.substring(at + mark.length()));
+            }
+        }
+        return "error: " + untilTrace(String.valueOf(innermost.getMessage()));
+    }
+
+    private static String untilTrace(String said) {
+        int trace = said.indexOf("\n\tat ");
+        return trace < 0 ? said : said.substring(0, trace);
+    }
+
+    private int run() throws IOException, Refused {
+        context.sc().register(total, "what became of records");
+        context.sc().addSparkListener(attempts);
+        if (!session.conf().contains(TIMESTAMPS)) {
+            // What Spark writes otherwise is known to few others.
+            session.conf().set(TIMESTAMPS, "TIMESTAMP_MICROS");
+        }
+        if (spec.check) {
+            Executors executors = Executors.ask(context, spec);
+            System.err.print(executors);
+            if (!executors.allAreFit()) {
+                throw new Refused("not every executor can run plugins as demanded");
+            }
+        }
+        if (spec.inputs.isEmpty()) {
+            return 0;
+        }
+        refuseWhatIsThere(spec.output);
+        if (spec.deadLetters != null) {
+            refuseWhatIsThere(spec.deadLetters);
+        }
+        // Rows are made of lines that are whole, so that a schema can be found and no plugin
+        // runs twice.
+        boolean isWritten = spec.to.equals("ndjson") || spec.to.equals("lines");
+        Path lines = isWritten ? new Path(spec.output) : beside(new Path(spec.output));
+        Dataset<Row> rows = isOfLines() ? null : rows();
+        try {
+            write(rows, lines);
+            moveDeadLetters(lines);
+            if (!isWritten) {
+                writeRows(lines, rows);
+            }
+        } finally {
+            if (!isWritten) {
+                system(lines).delete(lines, true);
+            }
+        }
+        Counts counts = total.value();
+        if (!spec.quiet) {
+            System.err.println("host: " + counts + attempts);
+        }
+        return counts.areWithin(spec.maxErrors) ? 0 : 4;
+    }
+
+    private void refuseWhatIsThere(String name) throws IOException, Refused {
+        Path path = new Path(name);
+        if (system(path).exists(path)) {
+            throw new Refused(name + " is there already, and nothing is written over");
+        }
+    }
+
+    private FileSystem system(Path path) throws IOException {
+        return path.getFileSystem(configuration);
+    }
+
+    /** Where lines wait that are to become rows. */
+    private Path beside(Path output) {
+        String name = output.getName() + ".lines-" + context.sc().applicationId();
+        return new Path(output.getParent(), name);
+    }
+
+    private boolean isOfLines() {
+        return spec.from.equals("ndjson") || spec.from.equals("lines");
+    }
+
+    // Reading.
+
+    /** What comes of each task, of whatever is read. */
+    private <T> JavaRDD<T> run(Dataset<Row> rows, Task<T> task) throws IOException, Refused {
+        if (rows != null) {
+            String of = String.join(", ", spec.inputs);
+            return json(rows).toJavaRDD().mapPartitions(new Rows<>(task, of));
+        }
+        JavaNewHadoopRDD<LongWritable, Text> lines =
+                (JavaNewHadoopRDD<LongWritable, Text>) lines();
+        return lines.mapPartitionsWithInputSplit(new Lines<>(task), false);
+    }
+
+    private JavaPairRDD<LongWritable, Text> lines() throws IOException, Refused {
+        Job job = Job.getInstance(configuration);
+        Configuration reading = job.getConfiguration();
+        // A carriage return is part of a line, as it is for `host`.
+        reading.set("textinputformat.record.delimiter", "\n");
+        if (spec.splitSize > 0) {
+            FileInputFormat.setMaxInputSplitSize(job, spec.splitSize);
+        }
+        List<Path> files = new ArrayList<>();
+        for (String input : spec.inputs) {
+            try {
+                files.addAll(Inputs.named(input, configuration));
+            } catch (FileNotFoundException missing) {
+                throw new Refused(missing.getMessage());
+            }
+        }
+        FileInputFormat.setInputPaths(job, files.toArray(new Path[0]));
+        return context.newAPIHadoopRDD(
+                reading, TextInputFormat.class, LongWritable.class, Text.class);
+    }
+
+    private Dataset<Row> rows() {
+        String[] inputs = spec.inputs.toArray(new String[0]);
+        DataFrameReader reader = session.read();
+        if (spec.from.equals("parquet")) {
+            return reader.parquet(inputs);
+        }
+        return reader.option("header", "true")
+                .option("sep", spec.from.equals("tsv") ? "\t" : ",")
+                .option("quote", "\"")
+                .option("escape", "\"")
+                .option("multiLine", Boolean.toString(spec.multiLine))
+                .option("mode", "FAILFAST")
+                .csv(inputs);
+    }
+
+    /** Each row as an object with all its members. */
+    private Dataset<String> json(Dataset<Row> rows) {
+        List<Column> columns = new ArrayList<>();
+        for (String name : rows.columns()) {
+            Column column = rows.col("`" + name.replace("`", "``") + "`");
+            if (!spec.from.equals("parquet")) {
+                // Spark takes what is empty for nothing, and `host` for an empty text.
+                column = functions.coalesce(column, functions.lit("")).as(name);
+            }
+            columns.add(column);
+        }
+        Column all = functions.struct(columns.toArray(new Column[0]));
+        Map<String, String> options = new HashMap<>(moments());
+        options.put("ignoreNullFields", "false");
+        return rows.select(functions.to_json(all, options)).as(Encoders.STRING());
+    }
+
+    private static Map<String, String> moments() {
+        Map<String, String> options = new HashMap<>();
+        options.put("timestampFormat", MOMENTS);
+        options.put("timestampNTZFormat", LOCAL_MOMENTS);
+        return options;
+    }
+
+    // Writing.
+
+    private void write(Dataset<Row> rows, Path output) throws IOException, Refused {
+        JavaPairRDD<NullWritable, Block> blocks;
+        if (spec.reduces) {
+            JavaPairRDD<Integer, State> states =
+                    JavaPairRDD.fromJavaRDD(run(rows, new Folding(spec)));
+            blocks = Merging.all(spec, states).flatMapToPair(new Result(total));
+        } else {
+            blocks = JavaPairRDD.fromJavaRDD(run(rows, new Writing(spec, total)));
+        }
+        Job job = Job.getInstance(configuration);
+        job.setOutputFormatClass(Parts.class);
+        job.setOutputKeyClass(NullWritable.class);
+        job.setOutputValueClass(Block.class);
+        job.getConfiguration().set(Parts.EXTENSION, spec.to.equals("lines") ? ".txt" : ".ndjson");
+        FileOutputFormat.setOutputPath(job, output);
+        blocks.saveAsNewAPIHadoopDataset(job.getConfiguration());
+    }
+
+    /** What a reduce comes to: its records, and what was kept aside on the way there. */
+    private static final class Result implements
+            org.apache.spark.api.java.function.PairFlatMapFunction<
+                    Tuple2<Integer, State>, NullWritable, Block> {
+        private static final long serialVersionUID = 1;
+
+        private final Total total;
+
+        Result(Total total) {
+            this.total = total;
+        }
+
+        @Override
+        public java.util.Iterator<Tuple2<NullWritable, Block>> call(
+                Tuple2<Integer, State> numbered) {
+            State state = numbered._2();
+            total.add(state.counts);
+            List<Tuple2<NullWritable, Block>> blocks = new ArrayList<>();
+            blocks.add(new Tuple2<>(NullWritable.get(), new Block(false, state.bytes)));
+            for (Block letters : state.deadLetters) {
+                blocks.add(new Tuple2<>(NullWritable.get(), letters));
+            }
+            return blocks.iterator();
+        }
+    }
+
+    private void moveDeadLetters(Path written) throws IOException {
+        if (spec.deadLetters == null) {
+            return;
+        }
+        Path from = new Path(written, Parts.DEAD_LETTERS);
+        Path to = new Path(spec.deadLetters);
+        FileSystem system = system(to);
+        if (to.getParent() != null) {
+            system.mkdirs(to.getParent());
+        }
+        boolean isThere = system(from).exists(from);
+        if (!(isThere ? system.rename(from, to) : system.mkdirs(to))) {
+            throw new IOException("dead letters cannot be moved from " + from + " to " + to);
+        }
+    }
+
+    private void writeRows(Path lines, Dataset<Row> read) throws Refused {
+        DataFrameReader reader = session.read().options(moments()).option("mode", "FAILFAST");
+        if (spec.to.equals("parquet")) {
+            if (spec.schema != null) {
+                reader = reader.schema(spec.schema);
+            } else if (spec.filters && read != null) {
+                reader = reader.schema(read.schema());
+            }
+            reader.json(lines.toString()).write().parquet(spec.output);
+            return;
+        }
+        List<String> columns = spec.columns;
+        if (columns == null && read != null) {
+            columns = Arrays.asList(read.columns());
+        }
+        if (columns == null) {
+            throw new Refused("the columns of the output have to be named (--columns a,b,c)");
+        }
+        StructType schema = new StructType();
+        for (String column : columns) {
+            schema = schema.add(column, "string");
+        }
+        reader.schema(schema)
+                .json(lines.toString())
+                .write()
+                .option("header", "true")
+                .option("sep", spec.to.equals("tsv") ? "\t" : ",")
+                .option("quote", "\"")
+                .option("escape", "\"")
+                .option("emptyValue", "")
+                .option("ignoreLeadingWhiteSpace", "false")
+                .option("ignoreTrailingWhiteSpace", "false")
+                .csv(spec.output);
+    }
+}
