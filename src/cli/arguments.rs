@@ -124,7 +124,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "POINTER", help_heading = "Formats", hide_short_help = true)]
     pub records: Option<Pointer>,
 
-    /// How the output is laid out [default: as its name says, or as the first input]
+    /// How the output is laid out [default: by its name, or as the input]
     ///
     /// A name says ndjson by .ndjson and .jsonl, lines by .txt, csv by .csv, tsv by .tsv, parquet
     /// by .parquet, arrow by .arrow and .feather, and arrow-stream by .arrows. Of an input that

@@ -7,8 +7,19 @@ use std::process::Command;
 use crate::run::Scene;
 
 /// The subcommands, as the program itself tells them.
-pub const SUBCOMMANDS: [&str; 10] =
-    ["bench", "check", "completions", "doctor", "inspect", "man", "merge", "new", "retry", "test"];
+pub const SUBCOMMANDS: [&str; 11] = [
+    "bench",
+    "check",
+    "completions",
+    "doctor",
+    "inspect",
+    "man",
+    "merge",
+    "new",
+    "retry",
+    "spark",
+    "test",
+];
 
 /// Whether a program can be asked. In CI there is no passing over.
 pub fn is_installed(program: &str) -> bool {

@@ -9,6 +9,10 @@ import time
 from pathlib import Path
 
 
+# For machines of Java that live for seconds.
+QUICK = "-XX:TieredStopAtLevel=1"
+
+
 def spark_home():
     """Where the Spark of PyPI's pyspark is, or the one that SPARK_HOME names."""
     if "SPARK_HOME" in os.environ:
@@ -63,6 +67,7 @@ class Cluster:
             SPARK_HOME=str(self.home),
             SPARK_LOCAL_IP="127.0.0.1",
             SPARK_NO_DAEMONIZE="1",
+            SPARK_DAEMON_JAVA_OPTS=QUICK,
         )
         self.count, self.memory = workers, memory
         self.processes = []

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory as _};
@@ -134,7 +134,7 @@ impl Files {
         while !self.names.insert(OsString::from(&name)) || name == super::submit::PROGRAM {
             name = format!("{}-{name}", self.names.len());
         }
-        self.files.push(File { path: PathBuf::from(full), name: name.clone() });
+        self.files.push(File { path: full, name: name.clone() });
         Ok(name)
     }
 }
