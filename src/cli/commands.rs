@@ -153,8 +153,7 @@ Examples:
   host --plugin filter.wasm -o kept.ndjson a.ndjson b.ndjson
   host --plugin filter.wasm --on-error skip --max-errors 1% data.json
 
-Subcommands:
-  {}
+Subcommands: {}
 
 `host --help` tells all flags; `host SUBCOMMAND -h` tells those of a subcommand.",
         names.join(", ")
