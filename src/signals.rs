@@ -1,11 +1,12 @@
 //! Signals that ask the program to end: the first ends the job in good order, the second
-//! ends the program at once.
+//! ends the program at once. Or they are for a program that does the job.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host::{Error, Stop};
+use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -21,11 +22,7 @@ const INTERRUPTED: i32 = 130;
 /// # Errors
 /// [`Error::System`].
 pub fn stop_on_them(stop: &Stop) -> Result<(), Error> {
-    let system = |source| Error::System { doing: "listen to signals", source };
-    let ignored = ignored().map_err(system)?;
-    let wanted = [SIGINT, SIGTERM, SIGHUP];
-    let wanted = wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
-    let mut signals = Signals::new(wanted).map_err(system)?;
+    let mut signals = wanted().map_err(system)?;
     // Where a file must not grow any more, that is the error of whoever writes to it.
     flag::register(SIGXFSZ, Arc::default()).map_err(system)?;
     let stop = stop.clone();
@@ -47,6 +44,33 @@ pub fn stop_on_them(stop: &Stop) -> Result<(), Error> {
     };
     let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);
     thread.map(drop).map_err(system)
+}
+
+/// Has signals end a program that this one has started, and not this one.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn pass_them_on(program: Pid) -> Result<(), Error> {
+    let mut signals = wanted().map_err(system)?;
+    let listen = move || {
+        for _ in signals.forever() {
+            // It may have ended by itself.
+            let _ = kill_process(program, Signal::TERM);
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into()).spawn(listen);
+    thread.map(drop).map_err(system)
+}
+
+fn system(source: io::Error) -> Error {
+    Error::System { doing: "listen to signals", source }
+}
+
+/// Those that ask a program to end, but for what is ignored.
+fn wanted() -> io::Result<Signals> {
+    let ignored = ignored()?;
+    let wanted = [SIGINT, SIGTERM, SIGHUP];
+    Signals::new(wanted.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0))
 }
 
 /// The signals that this process ignores, a bit for each, the lowest for the first.

@@ -64,6 +64,7 @@ mod retry;
 mod run;
 mod run_report;
 mod sample;
+mod spark;
 mod starved;
 mod stats;
 mod supervisor_log;

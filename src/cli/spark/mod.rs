@@ -288,10 +288,12 @@ fn prepare(matches: &ArgMatches, arguments: Arguments) -> Result<(Spec, Vec<subm
         Some(_) => operations(arguments)?,
         None => Vec::new(),
     };
-    if operations.contains(&"reduce") && to.is_rows() && to != Layout::Parquet && columns.is_none()
-    {
+    let has_columns = from.is_rows() && !operations.contains(&"reduce");
+    if matches!(to, Layout::Csv | Layout::Tsv) && columns.is_none() && !has_columns {
         return Err(Error::Usage(
-            "what a reduce makes has columns of its own; name them (--columns a,b,c)".into(),
+            "nothing names the columns of the output; name them (--columns a,b,c), or choose \
+             another format (--to ndjson)"
+                .into(),
         ));
     }
     let spec = Spec {

@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use host::Error;
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use super::super::shell::quoted;
 use super::Spec;
+use crate::signals;
 
 /// The driver, and what tasks do (`spark/build.sh` makes it of `spark/java`).
 const JAR: &[u8] = include_bytes!("../../../spark/host-spark.jar");
@@ -98,10 +100,13 @@ impl Submission {
         let Some((program, arguments)) = self.command.split_first() else {
             return Ok(ExitCode::FAILURE);
         };
-        let status = Command::new(program).args(arguments).status();
-        let status = status.map_err(|error| {
+        let wrong = |error: io::Error| {
             Error::Usage(format!("{} cannot be run: {error}", Path::new(program).display()))
-        })?;
+        };
+        let mut spark = Command::new(program).args(arguments).spawn().map_err(wrong)?;
+        // What is laid out here is taken away when Spark has ended.
+        signals::pass_them_on(Pid::from_child(&spark))?;
+        let status = spark.wait().map_err(wrong)?;
         drop(self.directory);
         let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);
         Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))

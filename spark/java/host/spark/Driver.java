@@ -4,7 +4,6 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +30,6 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.functions;
 import org.apache.spark.sql.types.StructType;
-
-import scala.Tuple2;
 
 /**
  * What `host spark` has spark-submit run: reads with Spark, has `host` process what a task reads,
@@ -270,32 +267,6 @@ public final class Driver {
         job.getConfiguration().set(Parts.EXTENSION, spec.to.equals("lines") ? ".txt" : ".ndjson");
         FileOutputFormat.setOutputPath(job, output);
         blocks.saveAsNewAPIHadoopDataset(job.getConfiguration());
-    }
-
-    /** What a reduce comes to: its records, and what was kept aside on the way there. */
-    private static final class Result implements
-            org.apache.spark.api.java.function.PairFlatMapFunction<
-                    Tuple2<Integer, State>, NullWritable, Block> {
-        private static final long serialVersionUID = 1;
-
-        private final Total total;
-
-        Result(Total total) {
-            this.total = total;
-        }
-
-        @Override
-        public java.util.Iterator<Tuple2<NullWritable, Block>> call(
-                Tuple2<Integer, State> numbered) {
-            State state = numbered._2();
-            total.add(state.counts);
-            List<Tuple2<NullWritable, Block>> blocks = new ArrayList<>();
-            blocks.add(new Tuple2<>(NullWritable.get(), new Block(false, state.bytes)));
-            for (Block letters : state.deadLetters) {
-                blocks.add(new Tuple2<>(NullWritable.get(), letters));
-            }
-            return blocks.iterator();
-        }
     }
 
     private void moveDeadLetters(Path written) throws IOException {

@@ -3,6 +3,7 @@ package host.spark;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 import org.apache.hadoop.conf.Configuration;
@@ -53,7 +54,7 @@ final class Inputs {
     }
 
     private static List<FileStatus> sorted(FileStatus[] found) {
-        List<FileStatus> sorted = new ArrayList<>(java.util.Arrays.asList(found));
+        List<FileStatus> sorted = new ArrayList<>(Arrays.asList(found));
         sorted.sort((one, other) ->
                 one.getPath().getName().compareTo(other.getPath().getName()));
         return sorted;

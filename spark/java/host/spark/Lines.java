@@ -2,7 +2,6 @@ package host.spark;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.util.Collections;
 import java.util.Iterator;
 
 import org.apache.hadoop.io.LongWritable;

@@ -20,7 +20,7 @@ public final class Spec implements Serializable {
     public List<String> arguments;
     /** Its arguments where states are merged. */
     public List<String> mergeArguments;
-    /** Files, directories or globs that are read. Nothing is read where only executors are asked. */
+    /** Files, directories or globs that are read; none where only executors are asked. */
     public List<String> inputs;
     /** The directory that is written. */
     public String output;

@@ -1,7 +1,6 @@
 package host.spark;
 
 import java.io.Serializable;
-import java.util.ArrayList;
 import java.util.List;
 
 /** What a reduce has come to over some records that stand together. */
