@@ -25,6 +25,9 @@ const CLASS: &str = "host.spark.Driver";
 
 /// What this program is called among the files of the job.
 pub const PROGRAM: &str = "host";
+const DRIVER_JAR: &str = "host-spark.jar";
+/// Names that no other file can have.
+pub const TAKEN: [&str; 2] = [PROGRAM, DRIVER_JAR];
 
 /// A file that goes with the job.
 pub struct File {
@@ -57,7 +60,7 @@ impl Submission {
             .prefix("host-spark-")
             .tempdir()
             .map_err(|error| wrong("no directory for what goes to Spark can be made", error))?;
-        let jar = directory.path().join("host-spark.jar");
+        let jar = directory.path().join(DRIVER_JAR);
         fs::write(&jar, JAR).map_err(|error| wrong("the driver cannot be written", error))?;
         let program =
             env::current_exe().map_err(|error| wrong("this program cannot be found", error))?;

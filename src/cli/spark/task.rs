@@ -11,7 +11,7 @@ use host::Error;
 
 use super::super::arguments::Param;
 use super::super::merge::MERGE;
-use super::submit::File;
+use super::submit::{self, File};
 use super::{Arguments, Layout, SPARK, text};
 
 /// What is for this program as a whole, or for Spark, and not for a task.
@@ -37,7 +37,7 @@ impl Task {
         from: Layout,
         to: Layout,
     ) -> Result<Task, Error> {
-        let mut files = Files::default();
+        let mut files = Files::new();
         let mut task = words(&["--workers", "1", "--quiet", "--max-errors", "100%"]);
         let mut merge = words(&["--workers", "1", "--quiet"]);
         let letters = arguments.dead_letters.is_some();
@@ -95,13 +95,16 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 /// The files that tasks need, under names of which no two are the same.
-#[derive(Default)]
 struct Files {
     files: Vec<File>,
     names: BTreeSet<OsString>,
 }
 
 impl Files {
+    fn new() -> Files {
+        Files { files: Vec::new(), names: submit::TAKEN.map(OsString::from).into() }
+    }
+
     /// A value as a task is told it.
     fn known(&mut self, id: &str, value: &OsStr) -> Result<String, Error> {
         match id {
@@ -131,8 +134,8 @@ impl Files {
         let name = path.file_name().unwrap_or(OsStr::new("file"));
         // Commas stand between files where Spark is told of them.
         let mut name = text(name)?.replace([',', '#', '%'], "_");
-        while !self.names.insert(OsString::from(&name)) || name == super::submit::PROGRAM {
-            name = format!("{}-{name}", self.names.len());
+        while !self.names.insert(OsString::from(&name)) {
+            name = format!("{}-{name}", self.files.len() + 1);
         }
         self.files.push(File { path: full, name: name.clone() });
         Ok(name)
