@@ -435,7 +435,7 @@ fn settle(arguments: Arguments, inputs_are: InputsAre) -> Result<Request, Error>
         }
         None => Input::Stdin,
     };
-    if arguments.inputs.is_empty() && arguments.stdin_name.is_some() {
+    if arguments.inputs.is_empty() {
         builder = builder.input(stdin.clone());
     }
     for input in arguments.inputs {

@@ -148,7 +148,8 @@ impl Columns {
         Ok(Columns(names))
     }
 
-    pub(crate) fn names(&self) -> &[String] {
+    /// Their names, in their order.
+    pub fn names(&self) -> &[String] {
         &self.0
     }
 }

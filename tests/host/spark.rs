@@ -124,6 +124,8 @@ fn what_cannot_be_is_said_before_spark_is_asked() {
         ("--plugin plugin.wat in out.csv", "--columns a,b,c"),
         ("--plugin plugin.wat --data x=spark in out", "is a directory"),
         ("--plugin plugin.wat --on-error dead-letter in out", "--dead-letters"),
+        ("--plugin plugin.wat --on-error skip --dead-letters d in out", "contradicts"),
+        ("--plugin plugin.wat --columns a,a in out.csv", "--columns"),
     ] {
         let ran = spark(&scene, arguments);
         assert_eq!(ran.code, 2, "{arguments}: {}", ran.stderr);

@@ -25,13 +25,19 @@ from cluster import QUICK, Cluster, below, children, command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = REPOSITORY / "plugins"
-# A filter that keeps every record.
+# A filter that keeps every record; the other counts to some millions for each, so that there is time
+# to kill.
 KEEPS = """(module (memory (export "memory") 4)
     (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-    (func (export "keep") (param i32 i32) (result i32)
+    (func (export "keep") (param i32 i32) (result i32) (local $n i32)
+        (local.set $n (i32.const TURNS))
+        (loop $more
+            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+            (br_if $more (local.get $n)))
         (i32.store8 (i32.const 16) (i32.const 0))
         (i32.store8 (i32.const 20) (i32.const 1))
         (i32.const 16)))"""
+QUICKLY, SLOWLY = (KEEPS.replace("TURNS", turns) for turns in ("1", "600000"))
 # Files are cut into some tasks more than there are cores.
 SPLIT = "16MiB"
 
@@ -105,17 +111,32 @@ def operations(cluster, scene):
     }
     for name, (first, *more) in cases.items():
         flags = ["--plugin", plugin(first), *more]
-        # What executors allow is told before the first.
-        asks = ["--check"] if name == "filter" else []
-        ran = spark(cluster, *asks, *flags, "--split-size", SPLIT, EVENTS, scene / name)
+        ran = spark(cluster, *flags, "--split-size", SPLIT, EVENTS, scene / name)
         assert ran.code == 0, ran.said
-        if asks:
-            told = re.findall(r"^executor \d+ .*seccomp", ran.said, re.M)
-            assert len(told) == 2, ran.said
         same(written(scene / name), alone(*flags, EVENTS), name)
         assert ran.account()["records read"] == lines_in(EVENTS), ran.said
         tasks = ran.account()["tasks"]
         assert tasks > 2, f"{name}: {tasks} tasks"
+
+
+def page(cluster, scene):
+    """The commands of docs/spark.md, with this cluster and files in the place of theirs."""
+    text = (REPOSITORY / "docs" / "spark.md").read_text()
+    commands = re.findall(r"^\$ host spark (.*)$", text, re.M)
+    assert len(commands) == 2, commands
+    places = {
+        "filter.wasm": plugin("filter"),
+        "hdfs:///events": EVENTS, "hdfs:///pushes": scene / "pushes",
+    }
+    for command in commands:
+        words = command.replace("--master spark://main:7077", "").split()
+        ran = spark(cluster, *[places.get(word, word) for word in words])
+        assert ran.code == 0, ran.said
+        if "--check" in words:
+            told = re.findall(r"^executor \d+ .*seccomp", ran.said, re.M)
+            assert len(told) == 2, ran.said
+        else:
+            same(written(scene / "pushes"), alone("--plugin", plugin("filter"), EVENTS), "the page")
 
 
 def lines_in(path):
@@ -180,10 +201,9 @@ def rows(cluster, scene):
     found = pyarrow.parquet.read_table(scene / "swiss.parquet").to_pylist()
     wanted = [json.loads(line) for line in cities.read_text().splitlines()]
     wanted = [city for city in wanted if city["country"] == "CH"]
-    key = json.dumps
-    assert sorted(map(lambda one: key(one, sort_keys=True), found)) == sorted(
-        map(lambda one: key({**dict.fromkeys(found[0]), **one}, sort_keys=True), wanted)
-    )
+    members = dict.fromkeys(found[0])
+    in_order = lambda rows: sorted(json.dumps(row, sort_keys=True) for row in rows)
+    assert in_order(found) == in_order({**members, **city} for city in wanted)
 
 
 def odd_table():
@@ -253,19 +273,7 @@ def failures(cluster, scene):
 def kills(cluster, scene):
     """An executor, a `host`, one of its workers and a worker of the cluster die: all is equal."""
     slow = scene / "slow.wat"
-    # Counts to some millions for each record, so that there is time to kill.
-    slow.write_text(
-        """(module (memory (export "memory") 4)
-        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-        (func (export "keep") (param i32 i32) (result i32) (local $n i32)
-          (local.set $n (i32.const 600000))
-          (loop $more
-            (local.set $n (i32.sub (local.get $n) (i32.const 1)))
-            (br_if $more (local.get $n)))
-          (i32.store8 (i32.const 16) (i32.const 0))
-          (i32.store8 (i32.const 20) (i32.const 1))
-          (i32.const 16)))"""
-    )
+    slow.write_text(SLOWLY)
     events = scene / "some.ndjson"
     events.write_bytes(b"".join(line + b"\n" for line in EVENTS.read_bytes()[: 20 << 20].split(b"\n")[:-1]))
     wanted = events.read_bytes()
@@ -317,11 +325,11 @@ def kills(cluster, scene):
 
 
 def main():
-    checks = [operations, bytes_are_kept, rows, failures, kills]
+    checks = [page, operations, bytes_are_kept, rows, failures, kills]
     wanted = [check for check in checks if check.__name__ in sys.argv[4:]] or checks
     with tempfile.TemporaryDirectory(prefix="host-spark-test-") as scene, Cluster(scene) as cluster:
         scene = Path(scene)
-        (scene / "keeps.wat").write_text(KEEPS)
+        (scene / "keeps.wat").write_text(QUICKLY)
         for check in wanted:
             began = time.time()
             check(cluster, scene)

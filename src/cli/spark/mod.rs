@@ -12,12 +12,12 @@ use std::process::ExitCode;
 
 use bytesize::ByteSize;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
-use host::{Error, Explanation};
+use host::{Columns, Error, Explanation};
 use serde::Serialize;
 
-use super::arguments::{FromFormat, OnErrorChoice, ToFormat, size};
+use super::arguments::{FromFormat, ToFormat, size};
 use super::subcommand::Subcommand;
-use super::{Arguments, InputsAre, report, settings, settle, show};
+use super::{Arguments, InputsAre, on_error, report, settings, settle, show};
 use submit::Submission;
 use task::Task;
 
@@ -271,13 +271,9 @@ fn prepare(matches: &ArgMatches, arguments: Arguments) -> Result<(Spec, Vec<subm
         return Err(Error::Usage("rows become no lines: --to ndjson".into()));
     }
     let letters = arguments.dead_letters.as_deref().map(|uri| text(uri.as_os_str())).transpose()?;
-    if arguments.on_error == Some(OnErrorChoice::DeadLetter) && letters.is_none() {
-        return Err(Error::Usage(
-            "--on-error dead-letter needs a directory for them (--dead-letters URI)".into(),
-        ));
-    }
-    let columns =
-        arguments.columns.as_ref().map(|names| names.split(',').map(str::to_owned).collect());
+    on_error(arguments.on_error, arguments.dead_letters.clone())?;
+    let columns = arguments.columns.as_ref().map(|names| names.parse::<Columns>()).transpose()?;
+    let columns = columns.map(|columns| columns.names().to_vec());
     if columns.is_some() && !matches!(to, Layout::Csv | Layout::Tsv) {
         return Err(Error::Usage(
             "--columns names those of CSV or TSV that is written (--to csv)".into(),

@@ -41,7 +41,7 @@ pub struct Submission {
     /// Holds the driver and links to files, under their names.
     directory: TempDir,
     command: Vec<OsString>,
-    told: String,
+    told: serde_json::Value,
 }
 
 impl Submission {
@@ -54,7 +54,7 @@ impl Submission {
         for_spark: &[OsString],
     ) -> Result<Submission, Error> {
         let wrong = |what: &str, error: io::Error| Error::Usage(format!("{what}: {error}"));
-        let told = serde_json::to_string(spec)
+        let told = serde_json::to_value(spec)
             .map_err(|error| Error::Usage(format!("the job cannot be told to Spark: {error}")))?;
         let directory = tempfile::Builder::new()
             .prefix("host-spark-")
@@ -83,7 +83,7 @@ impl Submission {
             command.extend(["--conf".into(), "spark.ui.showConsoleProgress=true".into()]);
         }
         command.extend_from_slice(for_spark);
-        command.extend([jar.into_os_string(), OsString::from(&told)]);
+        command.extend([jar.into_os_string(), told.to_string().into()]);
         Ok(Submission { directory, command, told })
     }
 
@@ -91,8 +91,7 @@ impl Submission {
     pub fn shown(&self) -> String {
         let words: Vec<_> =
             self.command.iter().map(|word| quoted(word.to_string_lossy())).collect();
-        let told: serde_json::Value = serde_json::from_str(&self.told).unwrap_or_default();
-        format!("{}\n\n{told:#}\n\n{DRIVER}", words.join(" "))
+        format!("{}\n\n{:#}\n\n{DRIVER}", words.join(" "), self.told)
     }
 
     /// Runs it to its end, and gives its exit code.

@@ -2,7 +2,7 @@
 //! files have there.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use clap::parser::ValueSource;
@@ -97,12 +97,12 @@ fn words(words: &[&str]) -> Vec<String> {
 /// The files that tasks need, under names of which no two are the same.
 struct Files {
     files: Vec<File>,
-    names: BTreeSet<OsString>,
+    names: BTreeSet<String>,
 }
 
 impl Files {
     fn new() -> Files {
-        Files { files: Vec::new(), names: submit::TAKEN.map(OsString::from).into() }
+        Files { files: Vec::new(), names: submit::TAKEN.map(str::to_owned).into() }
     }
 
     /// A value as a task is told it.
@@ -123,7 +123,7 @@ impl Files {
             .canonicalize()
             .map_err(|source| Error::Usage(format!("{}: {source}", path.display())))?;
         if let Some(known) = self.files.iter().find(|file| file.path == full) {
-            return text(OsStr::new(&known.name));
+            return Ok(known.name.clone());
         }
         if full.is_dir() {
             return Err(Error::Usage(format!(
@@ -134,7 +134,7 @@ impl Files {
         let name = path.file_name().unwrap_or(OsStr::new("file"));
         // Commas stand between files where Spark is told of them.
         let mut name = text(name)?.replace([',', '#', '%'], "_");
-        while !self.names.insert(OsString::from(&name)) {
+        while !self.names.insert(name.clone()) {
             name = format!("{}-{name}", self.files.len() + 1);
         }
         self.files.push(File { path: full, name: name.clone() });

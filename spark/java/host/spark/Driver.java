@@ -134,9 +134,9 @@ public final class Driver {
         }
         // Rows are made of lines that are whole, so that a schema can be found and no plugin
         // runs twice.
-        boolean isWritten = spec.to.equals("ndjson") || spec.to.equals("lines");
+        boolean isWritten = isOfLines(spec.to);
         Path lines = isWritten ? new Path(spec.output) : beside(new Path(spec.output));
-        Dataset<Row> rows = isOfLines() ? null : rows();
+        Dataset<Row> rows = isOfLines(spec.from) ? null : rows();
         try {
             write(rows, lines);
             moveDeadLetters(lines);
@@ -172,8 +172,18 @@ public final class Driver {
         return new Path(output.getParent(), name);
     }
 
-    private boolean isOfLines() {
-        return spec.from.equals("ndjson") || spec.from.equals("lines");
+    private static boolean isOfLines(String format) {
+        return format.equals("ndjson") || format.equals("lines");
+    }
+
+    /** How fields stand in rows of text. */
+    private static Map<String, String> rules(String format) {
+        Map<String, String> options = new HashMap<>();
+        options.put("header", "true");
+        options.put("sep", format.equals("tsv") ? "\t" : ",");
+        options.put("quote", "\"");
+        options.put("escape", "\"");
+        return options;
     }
 
     // Reading.
@@ -216,10 +226,7 @@ public final class Driver {
         if (spec.from.equals("parquet")) {
             return reader.parquet(inputs);
         }
-        return reader.option("header", "true")
-                .option("sep", spec.from.equals("tsv") ? "\t" : ",")
-                .option("quote", "\"")
-                .option("escape", "\"")
+        return reader.options(rules(spec.from))
                 .option("multiLine", Boolean.toString(spec.multiLine))
                 .option("mode", "FAILFAST")
                 .csv(inputs);
@@ -285,7 +292,7 @@ public final class Driver {
         }
     }
 
-    private void writeRows(Path lines, Dataset<Row> read) throws Refused {
+    private void writeRows(Path lines, Dataset<Row> read) {
         DataFrameReader reader = session.read().options(moments()).option("mode", "FAILFAST");
         if (spec.to.equals("parquet")) {
             if (spec.schema != null) {
@@ -296,13 +303,8 @@ public final class Driver {
             reader.json(lines.toString()).write().parquet(spec.output);
             return;
         }
-        List<String> columns = spec.columns;
-        if (columns == null && read != null) {
-            columns = Arrays.asList(read.columns());
-        }
-        if (columns == null) {
-            throw new Refused("the columns of the output have to be named (--columns a,b,c)");
-        }
+        // Where nobody names them, `host spark` has seen to it that rows were read.
+        List<String> columns = spec.columns != null ? spec.columns : Arrays.asList(read.columns());
         StructType schema = new StructType();
         for (String column : columns) {
             schema = schema.add(column, "string");
@@ -310,10 +312,7 @@ public final class Driver {
         reader.schema(schema)
                 .json(lines.toString())
                 .write()
-                .option("header", "true")
-                .option("sep", spec.to.equals("tsv") ? "\t" : ",")
-                .option("quote", "\"")
-                .option("escape", "\"")
+                .options(rules(spec.to))
                 .option("emptyValue", "")
                 .option("ignoreLeadingWhiteSpace", "false")
                 .option("ignoreTrailingWhiteSpace", "false")

@@ -3,25 +3,21 @@ package host.spark;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 
-import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.Serializable;
 import java.net.InetAddress;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
 import org.apache.spark.SparkEnv;
-import org.apache.spark.SparkFiles;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** What each executor allows of the sandbox, as `host doctor` tells there. */
 final class Executors {
-    /** For how long executors may take to come, in milliseconds. */
-    private static final long WAIT = 10_000;
     /** Tasks for each: so many that none is without one. */
     private static final int TASKS = 8;
 
@@ -64,23 +60,17 @@ final class Executors {
     }
 
     private static Answer answer(String program) throws IOException, InterruptedException {
-        File root = new File(SparkFiles.getRootDirectory()).getAbsoluteFile();
+        File root = Run.root();
         Process process = new ProcessBuilder(new File(root, program).getPath(), "doctor", "--json")
                 .directory(root)
                 .redirectErrorStream(true)
                 .start();
         process.getOutputStream().close();
-        ByteArrayOutputStream said = new ByteArrayOutputStream();
-        byte[] bytes = new byte[4096];
-        try (InputStream from = process.getInputStream()) {
-            for (int count = from.read(bytes); count >= 0; count = from.read(bytes)) {
-                said.write(bytes, 0, count);
-            }
-        }
+        byte[] said = Run.drained(process.getInputStream());
         // So that this one does not do the work of others.
         Thread.sleep(100);
         return new Answer(SparkEnv.get().executorId(), InetAddress.getLocalHost().getHostName(),
-                process.waitFor(), said.toString("UTF-8"));
+                process.waitFor(), new String(said, StandardCharsets.UTF_8));
     }
 
     boolean allAreFit() {

@@ -2,7 +2,6 @@ package host.spark;
 
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
@@ -24,10 +23,8 @@ final class Folding implements Task<Tuple2<Integer, State>> {
     @Override
     public Iterator<Tuple2<Integer, State>> run(String name, Run.Feeder records)
             throws IOException {
-        List<String> arguments = new ArrayList<>(spec.arguments);
-        arguments.addAll(Arrays.asList("--stdin-name", name, "--partial-state"));
         List<Block> letters = new ArrayList<>();
-        Run run = new Run(spec, arguments, spec.deadLetters != null, records);
+        Run run = Run.over(spec, name, records, "--partial-state");
         byte[] bytes = run.readAll(letters);
         State state = new State(bytes, letters, run.counts());
         return Collections.singletonList(new Tuple2<>(TaskContext.getPartitionId(), state))

@@ -64,8 +64,7 @@ final class Run implements Iterator<Block>, Closeable {
      */
     Run(Spec spec, List<String> arguments, boolean keepsDeadLetters, Feeder feeder)
             throws IOException {
-        // Where Spark has put the files of the job, and where their names lead from.
-        File root = new File(SparkFiles.getRootDirectory()).getAbsoluteFile();
+        File root = root();
         directory = Files.createTempDirectory("host-task-");
         TaskContext.get().addTaskCompletionListener((TaskCompletionListener) context -> close());
         List<String> command = new ArrayList<>();
@@ -87,6 +86,24 @@ final class Run implements Iterator<Block>, Closeable {
     }
 
     /**
+     * Starts it over the records of a task.
+     *
+     * @param name what messages and dead letters call them
+     * @param more what else it is told
+     */
+    static Run over(Spec spec, String name, Feeder records, String... more) throws IOException {
+        List<String> arguments = new ArrayList<>(spec.arguments);
+        arguments.addAll(Arrays.asList("--stdin-name", name));
+        arguments.addAll(Arrays.asList(more));
+        return new Run(spec, arguments, spec.deadLetters != null, records);
+    }
+
+    /** Where Spark has put the files of the job, and where their names lead from. */
+    static File root() {
+        return new File(SparkFiles.getRootDirectory()).getAbsoluteFile();
+    }
+
+    /**
      * The first task of an executor compiles the plugins, which is kept for the others: they wait,
      * and do not all do the same.
      */
@@ -99,7 +116,7 @@ final class Run implements Iterator<Block>, Closeable {
             dry.add("--dry-run");
             Process process = start(root, dry);
             process.getOutputStream().close();
-            drain(process.getInputStream());
+            drained(process.getInputStream());
             check(await(process));
             isCompiled = true;
         }
@@ -268,12 +285,15 @@ final class Run implements Iterator<Block>, Closeable {
         throw new Failed(words.isEmpty() ? "host ended with exit code " + code : words);
     }
 
-    private static void drain(InputStream source) throws IOException {
-        byte[] bytes = new byte[BLOCK];
-        while (source.read(bytes) >= 0) {
-            // Nobody wants it.
+    /** All that a process writes, to its end, where that is not much. */
+    static byte[] drained(InputStream source) throws IOException {
+        ByteArrayOutputStream all = new ByteArrayOutputStream();
+        byte[] bytes = new byte[1 << 12];
+        for (int count = source.read(bytes); count >= 0; count = source.read(bytes)) {
+            all.write(bytes, 0, count);
         }
         source.close();
+        return all.toByteArray();
     }
 
     /** All that comes out, where it is not large. */

@@ -1,10 +1,7 @@
 package host.spark;
 
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Iterator;
-import java.util.List;
 
 import org.apache.hadoop.io.NullWritable;
 
@@ -25,9 +22,7 @@ final class Writing implements Task<Tuple2<NullWritable, Block>> {
     @Override
     public Iterator<Tuple2<NullWritable, Block>> run(String name, Run.Feeder records)
             throws IOException {
-        List<String> arguments = new ArrayList<>(spec.arguments);
-        arguments.addAll(Arrays.asList("--stdin-name", name));
-        Run run = new Run(spec, arguments, spec.deadLetters != null, records);
+        Run run = Run.over(spec, name, records);
         return new Iterator<Tuple2<NullWritable, Block>>() {
             private boolean isCounted;
 
