@@ -7,7 +7,9 @@
 It needs Java and PyPI's pyspark (or SPARK_HOME), and starts a cluster on this machine, with one worker
 of a core and with two. Spark by itself reads and writes lines (the null job), or takes out the
 member and compares (its own filter); `host spark` does the same with a plugin. Each is timed over
-the events once and four times, so that what a byte costs can be told from what a job costs.
+the events once and four times, so that what a byte costs can be told from what a job costs, and the
+null job and `host spark` over the events once in many small tasks, so that what a task costs can be
+told, in the cluster and in the driver. From these follows what 100 machines would take for 10 TB.
 """
 
 import argparse
@@ -25,6 +27,13 @@ sys.path.insert(0, str(ROOT / "tests" / "spark"))
 from cluster import Cluster  # noqa: E402  (it lies with the tests)
 
 TIMES = [1, 4]
+# Bytes of a file for a task where there are to be many; Spark takes 128 MiB otherwise, and `host
+# spark` a block of the file system, which is 32 MiB where that has none.
+SMALL = 2 << 20
+BLOCKS = {"the null job": 128 << 20, "host spark": 32 << 20}
+# The cluster of the model, its storage (bytes a second for each machine: 10 Gbit/s) and what a rename
+# is taken to cost there, in seconds.
+MACHINES, CORES, STORAGE, RENAME, TB = 100, 16, 1.25e9, 0.002, 1e12
 CONF = ["--conf", "spark.executor.memory=512m", "--conf", "spark.log.level=ERROR"]
 
 
@@ -32,7 +41,7 @@ def main():
     options = parse_arguments()
     bin_dir = places(options)
     lines = inputs.events(options.dir, bin_dir, options.records)
-    seen, counts = [], {}
+    facts, seen, counts = machine.facts(), [], {}
     for workers in [1, 2]:
         with tempfile.TemporaryDirectory() as directory, Cluster(directory, workers) as cluster:
             os.environ.update(SPARK_HOME=str(cluster.home), SPARK_LOCAL_IP="127.0.0.1")
@@ -44,12 +53,13 @@ def main():
                     if way[0] == "host alone":
                         out.mkdir()
                     ran = timing.run(ways[way])
-                    seen.append({"way": way[0], "times": way[1], "workers": workers, "round": number, "wall": ran["wall"]})
+                    seen.append({"way": way[0], "times": way[1], "workers": workers, "round": number, **ran})
                     if way[0] != "the null job":
-                        counts.setdefault(way[1], written(out))
-                        if written(out) != counts[way[1]]:
+                        times = 1 if way[1] == "small" else way[1]
+                        counts.setdefault(times, written(out))
+                        if written(out) != counts[times]:
                             raise Failure(f"{way[0]} has other records")
-    facts = machine.facts() | {"records": options.records, "bytes": lines.stat().st_size}
+    facts = facts | {"records": options.records, "bytes": lines.stat().st_size}
     trial = {"facts": facts, "runs": seen}
     print(section(trial))
     figures.keep(options.runs_dir, "spark", trial, section)
@@ -78,6 +88,10 @@ def calls(host, cluster, workers, lines, out):
             *(*read, str(out), "--", *CONF),
         ]
         commands["host alone", times] = [*alone, "-o", str(out / "part-0"), *read]
+    sizes = ["--conf", f"spark.sql.files.maxPartitionBytes={SMALL}", "--conf", "spark.sql.files.openCostInBytes=0"]
+    commands["the null job", "small"] = [*spark, *sizes, job, "null", str(lines), str(out)]
+    ours = commands["host spark", 1]
+    commands["host spark", "small"] = [*ours[:-1 - len(CONF)], "--split-size", str(SMALL), *ours[-1 - len(CONF):]]
     return commands
 
 
@@ -88,16 +102,19 @@ def written(out):
 
 def section(trial):
     facts, runs = trial["facts"], trial["runs"]
-    rows = []
+    walls = middle(runs, lambda run: run["wall"])
+    cpus = middle(runs, lambda run: run["user"] + run["sys"])
+    rows, tasks = [], []
     for workers in [1, 2]:
         for way in dict.fromkeys(run["way"] for run in runs):
-            walls = {
-                times: [run["wall"] for run in runs if (run["way"], run["times"], run["workers"]) == (way, times, workers)]
-                for times in TIMES
-            }
-            medians = {times: statistics.median(wall) for times, wall in walls.items()}
-            slope = (medians[4] - medians[1]) / 3
-            rows.append([way, f"{workers}", *(f"{medians[times]:.1f}" for times in TIMES), f"{slope:.2f}", f"{medians[1] - slope:.1f}"])
+            once, more, job = costs(walls, way, workers)
+            rows.append([way, workers, f"{once:.1f}", f"{walls[way, 4, workers]:.1f}", f"{more:.2f}", f"{job:.1f}"])
+        for way, block in BLOCKS.items():
+            further = further_tasks(facts, block)
+            cost, driver = (
+                (of[way, "small", workers] - of[way, 1, workers]) / further * 1000 for of in (walls, cpus)
+            )
+            tasks.append([way, workers, f"{cost * workers:.0f}", f"{driver:.1f}"])
     head = ["way", "workers:", "once, s:", "four times, s:", "each time more, s:", "a job, s:"]
     said = f"{facts['records']:,} events, {facts['bytes'] / 1e6:.0f} MB. "
     return f"""## Spark, {facts["date"]}, commit {facts["commit"]}
@@ -105,7 +122,68 @@ def section(trial):
 {said}{machine.sentence(trial)}
 
 {figures.markdown(head, rows)}
+
+What a task costs, from tasks of {SMALL >> 20} MiB:
+
+{figures.markdown(["way", "workers:", "a task, ms of a core:", "of it the driver, ms of CPU time:"], tasks)}
+
+{model(facts, walls, cpus)}
 """
+
+
+def middle(runs, of):
+    """The medians, by way, times and workers."""
+    values = {}
+    for run in runs:
+        values.setdefault((run["way"], run["times"], run["workers"]), []).append(of(run))
+    return {key: statistics.median(several) for key, several in values.items()}
+
+
+def costs(walls, way, workers):
+    """Seconds for the events once, for each time more, and without any."""
+    once = walls[way, 1, workers]
+    more = (walls[way, 4, workers] - once) / 3
+    return once, more, once - more
+
+
+def further_tasks(facts, block):
+    """How many tasks more there are where they are small."""
+    return facts["bytes"] / SMALL - facts["bytes"] / block
+
+
+def model(facts, walls, cpus):
+    """What the cluster of the model would take."""
+    _, more, job = costs(walls, "host spark", 2)
+    rate = facts["bytes"] / more / 2
+    further = further_tasks(facts, BLOCKS["host spark"])
+    task, driver = (
+        (of["host spark", "small", 2] - of["host spark", 1, 2]) / further for of in (walls, cpus)
+    )
+    alone = facts["bytes"] / costs(walls, "host alone", 2)[1] / 2
+    rows = []
+    for size in [128 << 20, 1 << 30]:
+        for limit in [None, STORAGE]:
+            count = 10 * TB / size
+            work = 10 * TB / MACHINES / min(rate * CORES, limit or rate * CORES)
+            tasks = max(count * task * 2 / (MACHINES * CORES), count * driver)
+            last, renames = size / rate, count * RENAME
+            total = job + work + tasks + last + renames
+            rows.append([
+                f"{size >> 20} MiB", "10 Gbit/s" if limit else "no limit", f"{count:,.0f}",
+                *(f"{seconds:.0f}" for seconds in (job, work, tasks, last, renames, total)),
+            ])
+    head = ["a task reads", "storage, a machine", "tasks:", "start, s:", "work, s:", "tasks, s:", "last task, s:", "renames, s:", "in all, s:"]
+    one = 10 * TB / min(alone * CORES, STORAGE) / 3600
+    return f"""A model of {MACHINES} machines with {CORES} cores each and 10 TB, from the figures with two workers: a core \
+does {rate / 1e6:.0f} MB/s in Spark and {alone / 1e6:.0f} MB/s without; a task costs {task * 2 * 1000:.0f} ms of a core, and the driver, which \
+starts one after the other, {driver * 1000:.1f} ms. Work is the bytes by the cores' rate, or by the storage's; tasks are \
+what they cost on all cores, or the driver, whichever is more. Assumed and not measured: each core is \
+as fast as here, files are cut evenly, nothing fails, and a rename, of which there is one for each \
+task at the end, takes {RENAME * 1000:.0f} ms.
+
+{figures.markdown(head, rows)}
+
+One such machine with `host` alone would take {one:.1f} hours, at its storage's rate or its cores'."""
 
 
 if __name__ == "__main__":

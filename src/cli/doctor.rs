@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use bytesize::ByteSize;
-use host::{CacheUse, Finding, default_cache, default_workers, look_into_cache, printable};
+use host::{CacheUse, Finding, Layer, default_cache, default_workers, look_into_cache, printable};
 use serde_json::json;
 
+use super::arguments::SandboxChoice;
 use super::report;
 
 /// Tells what the sandbox can be on this machine
@@ -21,12 +22,33 @@ use super::report;
     name = "doctor",
     bin_name = "host doctor",
     after_help = "\
-Exit codes: 0 a run can have what it always demands; 2 nothing was looked at; 3 it cannot."
+Exit codes: 0 a run can have what it demands; 2 nothing was looked at; 3 it cannot."
 )]
 pub struct Arguments {
     /// Tell it as JSON
     #[arg(long)]
     json: bool,
+
+    /// What a run would demand, as its own --sandbox says
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "auto")]
+    sandbox: SandboxChoice,
+
+    /// Layers that a run would demand besides, as its own --sandbox-require says
+    #[arg(long, value_name = "LAYER,...", value_delimiter = ',')]
+    sandbox_require: Vec<Layer>,
+}
+
+impl Arguments {
+    /// Whether a run that is told the same is refused without the layer.
+    fn demand(&self, finding: &Finding) -> bool {
+        match self.sandbox {
+            SandboxChoice::Strict => true,
+            SandboxChoice::Auto => {
+                finding.demanded || self.sandbox_require.contains(&finding.layer)
+            }
+            SandboxChoice::Off => false,
+        }
+    }
 }
 
 /// Tries everything and tells. The exit code is 3 if `host` would refuse to run here.
@@ -41,7 +63,8 @@ pub fn run(arguments: Arguments) -> ExitCode {
         false => as_text(&findings, cache.as_ref()),
     };
     super::show(&text);
-    let refused = findings.iter().any(|finding| finding.demanded && finding.trouble.is_some());
+    let lacks = |finding: &Finding| finding.trouble.is_some() && arguments.demand(finding);
+    let refused = findings.iter().any(lacks);
     ExitCode::from(if refused { 3 } else { 0 })
 }
 

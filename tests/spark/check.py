@@ -60,14 +60,14 @@ class Ran:
         return {what: int(number.replace(",", "")) for number, what in words}
 
 
-def start(cluster, *arguments):
-    """`host spark` with what every run here has."""
+def start(cluster, *arguments, conf=()):
+    """`host spark` with what every run here has, and more of Spark's settings."""
     # What is compiled thoroughly is no faster in so short a time.
     settings = [
         "spark.executor.memory=512m", "spark.log.level=ERROR", "spark.ui.enabled=false",
         f"spark.driver.extraJavaOptions={QUICK}", f"spark.executor.extraJavaOptions={QUICK}",
     ]
-    settings = [word for setting in settings for word in ("--conf", setting)]
+    settings = [word for setting in [*settings, *conf] for word in ("--conf", setting)]
     return subprocess.Popen(
         [HOST, "spark", "--master", cluster.url, *map(str, arguments), "--", *settings],
         env=cluster.environment,
@@ -77,8 +77,8 @@ def start(cluster, *arguments):
     )
 
 
-def spark(cluster, *arguments):
-    process = start(cluster, *arguments)
+def spark(cluster, *arguments, conf=()):
+    process = start(cluster, *arguments, conf=conf)
     said, _ = process.communicate(timeout=600)
     return Ran(process.returncode, said)
 
@@ -117,6 +117,14 @@ def operations(cluster, scene):
         assert ran.account()["records read"] == lines_in(EVENTS), ran.said
         tasks = ran.account()["tasks"]
         assert tasks > 2, f"{name}: {tasks} tasks"
+    # So many states that some are merged before the last.
+    some = scene / "some.ndjson"
+    some.write_bytes(b"".join(EVENTS.read_bytes()[: 600 << 10].splitlines(keepends=True)[:-1]))
+    flags = ["--plugin", plugin("count-by"), "--param", "by=repo.name"]
+    ran = spark(cluster, *flags, "--split-size", "8KiB", some, scene / "tree")
+    assert ran.code == 0, ran.said
+    assert ran.account()["tasks"] > 64, ran.said
+    same(written(scene / "tree"), alone(*flags, some), "a tree of states")
 
 
 def page(cluster, scene):
@@ -243,13 +251,28 @@ def failures(cluster, scene):
     events.insert(len(events) // 2, b'{"type": broken')
     bad.write_bytes(b"\n".join(events) + b"\n")
     flags = ["--plugin", plugin("map"), "--param", "fields=id"]
-    ran = spark(cluster, *flags, "--split-size", "1MiB", bad, scene / "failed")
-    assert ran.code == 1, ran.said
+    # A directory of another file system for dead letters, which are renamed, is refused.
+    elsewhere = ["--dead-letters", "http://127.0.0.1/dead"]
+    ran = spark(cluster, *flags, *elsewhere, bad, scene / "failed")
+    assert ran.code == 2 and "on the file system of" in ran.said, ran.said
+    log = scene / "log"
+    log.mkdir()
+    logs = ["compress=false", "rolling.enabled=false", "enabled=true", f"dir={log}"]
+    conf = [f"spark.eventLog.{setting}" for setting in logs]
+    ran = spark(
+        cluster, *flags, "--split-size", "1MiB", bad, scene / "failed", conf=["spark.log.level=WARN", *conf]
+    )
+    assert ran.code == 1 and "\tat " not in ran.said, ran.said
+    # Spark would try four times, and it would fail as often.
+    (log,) = log.iterdir()
+    ends = [event for event in map(json.loads, log.open()) if event["Event"] == "SparkListenerTaskEnd"]
+    ends = [end for end in ends if "RecordFailed" in json.dumps(end["Task End Reason"])]
+    assert 1 <= len(ends) < 4, ends
     told = re.search(r"^error: record ([\d,]+) of \S*bad.ndjson from byte ([\d,]+) on \(byte ([\d,]+)", ran.said, re.M)
     assert told, ran.said
     at = sum(int(number.replace(",", "")) for number in told.groups()[1:])
     assert bad.read_bytes()[at:].startswith(b'{"type": broken'), told[0]
-    assert not (scene / "failed" / "_SUCCESS").exists()
+    assert not (scene / "failed").exists()
     letters = ["--dead-letters", scene / "letters", "--max-errors", "1"]
     ran = spark(cluster, *flags, *letters, "--split-size", "1MiB", bad, scene / "saved")
     assert ran.code == 0, ran.said
@@ -324,8 +347,58 @@ def kills(cluster, scene):
             cluster.workers.append(cluster.start_worker())
 
 
+def interruption(cluster, scene):
+    """A signal to `host spark` ends the job and all that is of it, and leaves nothing behind."""
+    slow = scene / "slow.wat"
+    slow.write_text(SLOWLY)
+    output, temporary = scene / "interrupted", scene / "temporary"
+    temporary.mkdir()
+    cluster.environment["TMPDIR"] = str(temporary)
+    process = start(cluster, "--plugin", slow, "--split-size", "2MiB", EVENTS, output)
+    del cluster.environment["TMPDIR"]
+    while process.poll() is None and not list(output.glob("_temporary/0/task_*")):
+        time.sleep(0.02)
+    assert process.poll() is None and list(cluster.hosts())
+    assert list(temporary.glob("host-spark-*"))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode not in (0, 1), said
+    assert "the job was ended before it was done" in said, said
+    assert not output.exists() and not list(temporary.glob("host-spark-*")), said
+    while list(cluster.hosts()):
+        time.sleep(0.1)
+
+
+def layers(_, scene):
+    """Executors that lack a layer: told of, and refused where it is demanded."""
+    within = ["unshare", "--user", "--map-root-user", "sh", "-c",
+              'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"]
+    if subprocess.run([*within, "true"], capture_output=True).returncode != 0:
+        print("layers: skipped, this machine allows no user namespace, or no limit on them")
+        return
+    directory = scene / "lacking"
+    directory.mkdir()
+    keeps = scene / "keeps.wat"
+    with Cluster(directory, workers=1, within=within) as cluster:
+        some = scene / "few.ndjson"
+        some.write_text('{"a":1}\n' * 10)
+        # Without --check each task says the same.
+        ran = spark(cluster, "--sandbox-require", "namespaces", "--plugin", keeps, some, scene / "refused")
+        assert ran.code == 1 and "namespaces" in ran.said, ran.said
+        assert not (scene / "refused").exists()
+        ran = spark(cluster, "--sandbox", "strict", "--check", "--plugin", keeps, some, scene / "refused")
+        assert ran.code == 3, ran.said
+        assert re.search(r"^executor 0 .*seccomp, NO namespaces \(", ran.said, re.M), ran.said
+        assert re.search(r"^error: executor 0 .*cannot run plugins as demanded", ran.said, re.M), ran.said
+        assert "to have namespaces: allow" in ran.said, ran.said
+        assert not (scene / "refused").exists()
+        ran = spark(cluster, "--check", "--plugin", keeps, some, scene / "with-less")
+        assert ran.code == 0 and "NO namespaces" in ran.said, ran.said
+        same(written(scene / "with-less"), some.read_bytes(), "with one layer less")
+
+
 def main():
-    checks = [page, operations, bytes_are_kept, rows, failures, kills]
+    checks = [page, operations, bytes_are_kept, rows, failures, kills, interruption, layers]
     wanted = [check for check in checks if check.__name__ in sys.argv[4:]] or checks
     with tempfile.TemporaryDirectory(prefix="host-spark-test-") as scene, Cluster(scene) as cluster:
         scene = Path(scene)

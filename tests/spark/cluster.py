@@ -59,8 +59,10 @@ def command(pid):
 class Cluster:
     """`with Cluster(directory) as cluster:` has a master and two workers of a core each."""
 
-    def __init__(self, directory, workers=2, memory="512m"):
+    def __init__(self, directory, workers=2, memory="512m", within=()):
+        """The workers, and so executors, are started by the words `within`, if there are some."""
         self.directory = Path(directory)
+        self.within = list(within)
         self.home = spark_home()
         self.environment = dict(
             os.environ,
@@ -72,10 +74,10 @@ class Cluster:
         self.count, self.memory = workers, memory
         self.processes = []
 
-    def start(self, what, *arguments):
+    def start(self, what, *arguments, within=()):
         log = open(self.directory / f"{what.rsplit('.', 1)[-1]}-{len(self.processes)}.log", "wb")
         process = subprocess.Popen(
-            [self.home / "bin" / "spark-class", what, *arguments],
+            [*within, self.home / "bin" / "spark-class", what, *arguments],
             env=self.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -91,6 +93,7 @@ class Cluster:
             *("--host", "127.0.0.1", "--cores", "1", "--memory", self.memory),
             *("--webui-port", "0", "--work-dir", str(self.directory / f"work-{number}")),
             self.url,
+            within=self.within,
         )[0]
 
     def __enter__(self):

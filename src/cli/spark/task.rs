@@ -24,6 +24,8 @@ pub struct Task {
     pub arguments: Vec<String>,
     /// Where states of a reduce are merged.
     pub merge_arguments: Vec<String>,
+    /// What an executor is asked about, where it is asked what it allows.
+    pub doctor_arguments: Vec<String>,
     /// What has to be there.
     pub files: Vec<File>,
     /// How many records may fail in all.
@@ -40,6 +42,7 @@ impl Task {
         let mut files = Files::new();
         let mut task = words(&["--workers", "1", "--quiet", "--max-errors", "100%"]);
         let mut merge = words(&["--workers", "1", "--quiet"]);
+        let mut doctor = Vec::new();
         let letters = arguments.dead_letters.is_some();
         for argument in Arguments::command().get_arguments() {
             let id = argument.get_id().as_str();
@@ -68,6 +71,9 @@ impl Task {
                 _ if MERGE.shared.contains(&id) => merge.extend(said.iter().cloned()),
                 _ => {}
             }
+            if id.starts_with("sandbox") {
+                doctor.extend(said.iter().cloned());
+            }
             task.extend(said);
         }
         let max_errors = matches.get_raw("max_errors").and_then(Iterator::last);
@@ -77,6 +83,7 @@ impl Task {
         Ok(Task {
             arguments: task,
             merge_arguments: merge,
+            doctor_arguments: doctor,
             files: files.files,
             max_errors: max_errors.map_or(Ok("0".into()), text)?,
         })

@@ -36,6 +36,18 @@ final class Counts implements Serializable {
         return counts;
     }
 
+    /**
+     * Whether a record ended the run that wrote this, and none that may do better where there is
+     * more time or memory.
+     */
+    static boolean failsForGood(byte[] json) throws IOException {
+        JsonNode stats = new ObjectMapper().readTree(json);
+        JsonNode failures = stats.path("failures");
+        return stats.path("records").path("failed").longValue() > 0
+                && failures.path("timeout").longValue() == 0
+                && failures.path("crash").longValue() == 0;
+    }
+
     void add(Counts other) {
         read += other.read;
         used += other.used;

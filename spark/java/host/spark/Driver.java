@@ -14,10 +14,14 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.io.LongWritable;
 import org.apache.hadoop.io.NullWritable;
 import org.apache.hadoop.io.Text;
+import org.apache.hadoop.mapred.FileAlreadyExistsException;
 import org.apache.hadoop.mapreduce.Job;
 import org.apache.hadoop.mapreduce.lib.input.FileInputFormat;
 import org.apache.hadoop.mapreduce.lib.input.TextInputFormat;
 import org.apache.hadoop.mapreduce.lib.output.FileOutputFormat;
+import org.apache.hadoop.util.ShutdownHookManager;
+import org.apache.logging.log4j.Level;
+import org.apache.logging.log4j.core.config.Configurator;
 import org.apache.spark.api.java.JavaNewHadoopRDD;
 import org.apache.spark.api.java.JavaPairRDD;
 import org.apache.spark.api.java.JavaRDD;
@@ -36,12 +40,16 @@ import org.apache.spark.sql.types.StructType;
  * and writes with Spark.
  *
  * <p>It exits with the codes of `host`: 0 where all is well, 1 where a record or the job failed, 2
- * where it could not begin, 4 where more records failed than were to.
+ * where it could not begin, 3 where an executor lacks a part of the sandbox, 4 where more records
+ * failed than were to.
  */
 public final class Driver {
     /** How Spark writes moments as JSON, and reads them again, without losing a part. */
     private static final String MOMENTS = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX";
     private static final String LOCAL_MOMENTS = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS";
+
+    /** How much Spark says, unless `host spark` was told otherwise. */
+    private static final String LEVEL = "WARN";
 
     private static final String TIMESTAMPS = "spark.sql.parquet.outputTimestampType";
 
@@ -50,38 +58,61 @@ public final class Driver {
     private final JavaSparkContext context;
     private final Configuration configuration;
     private final Total total = new Total();
-    private final Attempts attempts = new Attempts();
+    private final Attempts attempts;
+    private final Unfinished unfinished;
 
     private Driver(Spec spec, SparkSession session) {
         this.spec = spec;
         this.session = session;
         this.context = JavaSparkContext.fromSparkContext(session.sparkContext());
         this.configuration = context.hadoopConfiguration();
+        this.attempts = new Attempts(context.sc()::cancelAllJobs);
+        this.unfinished = new Unfinished(configuration);
     }
 
     /** Does what the one argument says, which is a {@link Spec} as JSON. */
     public static void main(String[] arguments) throws IOException {
         Spec spec = Spec.read(arguments[0]);
         SparkSession session = SparkSession.builder().getOrCreate();
+        if (LEVEL.equals(session.conf().get("spark.log.level", ""))) {
+            // Failed tasks and their traces: what there is to say of them is said here.
+            Configurator.setLevel("org.apache.spark.scheduler.TaskSetManager", Level.OFF);
+            Configurator.setLevel("org.apache.spark.internal.io.SparkHadoopWriter", Level.OFF);
+        }
+        Driver driver = new Driver(spec, session);
         int code = 1;
         try {
-            code = new Driver(spec, session).run();
+            code = driver.run();
         } catch (Refused refused) {
-            code = 2;
+            code = refused.code;
             System.err.println("error: " + refused.getMessage());
         } catch (Exception error) {
-            System.err.println(words(error));
+            // What a signal has brought about is told by those who clean up.
+            if (!ShutdownHookManager.get().isShutdownInProgress()) {
+                System.err.println(driver.words(error));
+            }
         }
+        driver.unfinished.isOver();
         session.stop();
-        System.exit(code);
+        if (code != 0) {
+            // YARN takes any call of this for a failure.
+            System.exit(code);
+        }
     }
 
     /** What cannot be done, before anything was. */
     private static final class Refused extends Exception {
         private static final long serialVersionUID = 1;
 
-        Refused(String message) {
+        final int code;
+
+        Refused(int code, String message) {
             super(message);
+            this.code = code;
+        }
+
+        Refused(String message) {
+            this(2, message);
         }
     }
 
@@ -89,26 +120,23 @@ public final class Driver {
      * What went wrong, in a few words: what `host` said in a task, or the innermost reason that
      * Spark has.
      */
-    private static String words(Throwable error) {
-        String mark = Failed.class.getName() + ": ";
+    private String words(Throwable error) {
+        String ofRecord = attempts.recordFailed();
+        if (ofRecord != null) {
+            return ofRecord;
+        }
         Throwable innermost = error;
         for (Throwable one = error; one != null; one = one.getCause()) {
             innermost = one;
             if (one instanceof Failed) {
                 return one.getMessage();
             }
-            String said = String.valueOf(one.getMessage());
-            int at = said.indexOf(mark);
-            if (at >= 0) {
-                return untilTrace(said.substring(at + mark.length()));
+            String said = Failed.wordsIn(String.valueOf(one.getMessage()));
+            if (said != null) {
+                return said;
             }
         }
-        return "error: " + untilTrace(String.valueOf(innermost.getMessage()));
-    }
-
-    private static String untilTrace(String said) {
-        int trace = said.indexOf("\n\tat ");
-        return trace < 0 ? said : said.substring(0, trace);
+        return "error: " + Failed.untilTrace(String.valueOf(innermost.getMessage()));
     }
 
     private int run() throws IOException, Refused {
@@ -121,32 +149,31 @@ public final class Driver {
         if (spec.check) {
             Executors executors = Executors.ask(context, spec);
             System.err.print(executors);
-            if (!executors.allAreFit()) {
-                throw new Refused("not every executor can run plugins as demanded");
+            String unfit = executors.unfit();
+            if (unfit != null) {
+                throw new Refused(3, unfit);
             }
         }
         if (spec.inputs.isEmpty()) {
             return 0;
         }
-        refuseWhatIsThere(spec.output);
-        if (spec.deadLetters != null) {
-            refuseWhatIsThere(spec.deadLetters);
-        }
+        Path output = absent(spec.output);
+        Path letters = spec.deadLetters == null ? null : lettersFor(output);
         // Rows are made of lines that are whole, so that a schema can be found and no plugin
         // runs twice.
         boolean isWritten = isOfLines(spec.to);
-        Path lines = isWritten ? new Path(spec.output) : beside(new Path(spec.output));
+        Path lines = isWritten ? output : beside(output);
         Dataset<Row> rows = isOfLines(spec.from) ? null : rows();
-        try {
-            write(rows, lines);
-            moveDeadLetters(lines);
-            if (!isWritten) {
-                writeRows(lines, rows);
-            }
-        } finally {
-            if (!isWritten) {
-                system(lines).delete(lines, true);
-            }
+        write(rows, lines);
+        if (letters != null) {
+            moveDeadLetters(lines, unfinished.begin(letters));
+        }
+        if (!isWritten) {
+            writeRows(lines, rows, unfinished.begin(absent(spec.output)));
+        }
+        unfinished.finish(output);
+        if (letters != null) {
+            unfinished.finish(letters);
         }
         Counts counts = total.value();
         if (!spec.quiet) {
@@ -155,11 +182,22 @@ public final class Driver {
         return counts.areWithin(spec.maxErrors) ? 0 : 4;
     }
 
-    private void refuseWhatIsThere(String name) throws IOException, Refused {
+    /** A directory that is to be written. */
+    private Path absent(String name) throws IOException, Refused {
         Path path = new Path(name);
         if (system(path).exists(path)) {
-            throw new Refused(name + " is there already, and nothing is written over");
+            throw new Refused(name + " is there already, and nothing is written over:"
+                    + " name another directory, or remove it");
         }
+        return path;
+    }
+
+    private Path lettersFor(Path output) throws IOException, Refused {
+        if (!system(new Path(spec.deadLetters)).getUri().equals(system(output).getUri())) {
+            throw new Refused("dead letters are moved to their place when all is done, so "
+                    + spec.deadLetters + " must be on the file system of " + spec.output);
+        }
+        return absent(spec.deadLetters);
     }
 
     private FileSystem system(Path path) throws IOException {
@@ -273,15 +311,21 @@ public final class Driver {
         job.setOutputValueClass(Block.class);
         job.getConfiguration().set(Parts.EXTENSION, spec.to.equals("lines") ? ".txt" : ".ndjson");
         FileOutputFormat.setOutputPath(job, output);
-        blocks.saveAsNewAPIHadoopDataset(job.getConfiguration());
+        unfinished.begin(output);
+        try {
+            blocks.saveAsNewAPIHadoopDataset(job.getConfiguration());
+        } catch (Exception error) {
+            // Scala does not say that it may throw this one.
+            if (error instanceof FileAlreadyExistsException) {
+                // It is another's, who was quicker.
+                unfinished.finish(output);
+            }
+            throw error;
+        }
     }
 
-    private void moveDeadLetters(Path written) throws IOException {
-        if (spec.deadLetters == null) {
-            return;
-        }
+    private void moveDeadLetters(Path written, Path to) throws IOException {
         Path from = new Path(written, Parts.DEAD_LETTERS);
-        Path to = new Path(spec.deadLetters);
         FileSystem system = system(to);
         if (to.getParent() != null) {
             system.mkdirs(to.getParent());
@@ -292,7 +336,7 @@ public final class Driver {
         }
     }
 
-    private void writeRows(Path lines, Dataset<Row> read) {
+    private void writeRows(Path lines, Dataset<Row> read, Path output) {
         DataFrameReader reader = session.read().options(moments()).option("mode", "FAILFAST");
         if (spec.to.equals("parquet")) {
             if (spec.schema != null) {
@@ -300,7 +344,7 @@ public final class Driver {
             } else if (spec.filters && read != null) {
                 reader = reader.schema(read.schema());
             }
-            reader.json(lines.toString()).write().parquet(spec.output);
+            reader.json(lines.toString()).write().parquet(output.toString());
             return;
         }
         // Where nobody names them, `host spark` has seen to it that rows were read.
@@ -316,6 +360,6 @@ public final class Driver {
                 .option("emptyValue", "")
                 .option("ignoreLeadingWhiteSpace", "false")
                 .option("ignoreTrailingWhiteSpace", "false")
-                .csv(spec.output);
+                .csv(output.toString());
     }
 }

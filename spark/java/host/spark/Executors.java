@@ -2,6 +2,7 @@ package host.spark;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
 
 import java.io.File;
 import java.io.IOException;
@@ -9,9 +10,11 @@ import java.io.Serializable;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
 
 import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -20,8 +23,16 @@ import org.apache.spark.api.java.JavaSparkContext;
 final class Executors {
     /** Tasks for each: so many that none is without one. */
     private static final int TASKS = 8;
+    /** How often they are asked, until each has answered. */
+    private static final int ROUNDS = 3;
+    /** For how long none may come until those that are there are all, in tenths of a second. */
+    private static final int STILL = 30;
+    /** For how long they are waited for at most. Spark says itself if there are none. */
+    private static final int TURNS = 600;
 
     private final Map<String, Answer> answers = new TreeMap<>();
+    /** How many have not answered. */
+    private int silent;
 
     private Executors() {
     }
@@ -43,25 +54,51 @@ final class Executors {
     }
 
     static Executors ask(JavaSparkContext context, Spec spec) {
-        int count = Math.max(1, context.sc().statusTracker().getExecutorInfos().length - 1);
+        int count = context.sc().isLocal() ? 1 : present(context);
         int tasks = count * Math.max(TASKS, context.defaultParallelism());
         List<Integer> numbers = new ArrayList<>();
         for (int number = 0; number < tasks; number++) {
             numbers.add(number);
         }
         Executors executors = new Executors();
-        List<Answer> answers = context.parallelize(numbers, tasks)
-                .map(number -> answer(spec.program))
-                .collect();
-        for (Answer answer : answers) {
-            executors.answers.put(answer.executor, answer);
+        for (int round = 0; round < ROUNDS && executors.answers.size() < count; round++) {
+            List<Answer> answers = context.parallelize(numbers, tasks)
+                    .map(number -> answer(spec))
+                    .collect();
+            for (Answer answer : answers) {
+                executors.answers.put(answer.executor, answer);
+            }
         }
+        executors.silent = Math.max(0, count - executors.answers.size());
         return executors;
     }
 
-    private static Answer answer(String program) throws IOException, InterruptedException {
+    /** How many there are, once no further ones come. */
+    private static int present(JavaSparkContext context) {
+        int count = 0;
+        int still = 0;
+        for (int turn = 0; turn < TURNS && (count == 0 || still < STILL); turn++) {
+            // The driver is one of those that are told of.
+            int now = context.sc().statusTracker().getExecutorInfos().length - 1;
+            still = now == count ? still + 1 : 0;
+            count = now;
+            try {
+                Thread.sleep(100);
+            } catch (InterruptedException interrupted) {
+                Thread.currentThread().interrupt();
+                break;
+            }
+        }
+        return Math.max(1, count);
+    }
+
+    private static Answer answer(Spec spec) throws IOException, InterruptedException {
         File root = Run.root();
-        Process process = new ProcessBuilder(new File(root, program).getPath(), "doctor", "--json")
+        List<String> command = new ArrayList<>();
+        command.add(new File(root, spec.program).getPath());
+        command.addAll(Arrays.asList("doctor", "--json"));
+        command.addAll(spec.doctorArguments);
+        Process process = new ProcessBuilder(command)
                 .directory(root)
                 .redirectErrorStream(true)
                 .start();
@@ -73,8 +110,38 @@ final class Executors {
                 process.waitFor(), new String(said, StandardCharsets.UTF_8));
     }
 
-    boolean allAreFit() {
-        return answers.values().stream().allMatch(answer -> answer.code == 0);
+    /** Why plugins do not run everywhere as demanded; null: they do. */
+    String unfit() {
+        List<Answer> unfit = answers.values().stream()
+                .filter(answer -> answer.code != 0)
+                .collect(Collectors.toList());
+        if (unfit.isEmpty()) {
+            return null;
+        }
+        Answer first = unfit.get(0);
+        String which = unfit.size() == 1 ? "" : String.format(" and %,d more", unfit.size() - 1);
+        return String.format("executor %s (%s)%s cannot run plugins as demanded: %s",
+                first.executor, first.machine, which, remedies(first));
+    }
+
+    private static String remedies(Answer answer) {
+        List<String> remedies = new ArrayList<>();
+        for (JsonNode layer : layers(answer)) {
+            if (!layer.path("available").asBoolean()) {
+                remedies.add("\n  to have " + layer.path("layer").asText() + ": "
+                        + layer.path("remedy").asText());
+            }
+        }
+        return remedies.isEmpty() ? answer.said.trim() : "it lacks a layer" + String.join("", remedies);
+    }
+
+    /** Of what the program has said; none where that is something else. */
+    private static JsonNode layers(Answer answer) {
+        try {
+            return new ObjectMapper().readTree(answer.said).path("layers");
+        } catch (IOException noJson) {
+            return MissingNode.getInstance();
+        }
     }
 
     /** A table: a line for each executor, with the layers that it has and lacks. */
@@ -83,19 +150,17 @@ final class Executors {
         StringBuilder text = new StringBuilder();
         for (Answer answer : answers.values()) {
             text.append(String.format("executor %-8s %-24s ", answer.executor, answer.machine));
-            try {
-                JsonNode layers = new ObjectMapper().readTree(answer.said).path("layers");
-                List<String> words = new ArrayList<>();
-                for (JsonNode layer : layers) {
-                    String name = layer.path("layer").asText();
-                    words.add(layer.path("available").asBoolean() ? name : "NO " + name
-                            + " (" + layer.path("trouble").asText() + ")");
-                }
-                text.append(String.join(", ", words));
-            } catch (IOException noJson) {
-                text.append(answer.said.trim());
+            List<String> words = new ArrayList<>();
+            for (JsonNode layer : layers(answer)) {
+                String name = layer.path("layer").asText();
+                words.add(layer.path("available").asBoolean() ? name : "NO " + name
+                        + " (" + layer.path("trouble").asText() + ")");
             }
+            text.append(words.isEmpty() ? answer.said.trim() : String.join(", ", words));
             text.append('\n');
+        }
+        if (silent > 0) {
+            text.append(String.format("%,d more did no task, and were not asked%n", silent));
         }
         return text.toString();
     }

@@ -282,7 +282,12 @@ final class Run implements Iterator<Block>, Closeable {
         byte[] said = Files.readAllBytes(directory.resolve("said"));
         int from = Math.max(0, said.length - WORDS);
         String words = new String(said, from, said.length - from, StandardCharsets.UTF_8).trim();
-        throw new Failed(words.isEmpty() ? "host ended with exit code " + code : words);
+        if (words.isEmpty()) {
+            words = "host ended with exit code " + code;
+        }
+        Path stats = directory.resolve("stats");
+        boolean isOfRecord = Files.exists(stats) && Counts.failsForGood(Files.readAllBytes(stats));
+        throw isOfRecord ? new RecordFailed(words) : new Failed(words);
     }
 
     /** All that a process writes, to its end, where that is not much. */

@@ -20,6 +20,8 @@ public final class Spec implements Serializable {
     public List<String> arguments;
     /** Its arguments where states are merged. */
     public List<String> mergeArguments;
+    /** Arguments of `host doctor`: what executors are asked about. */
+    public List<String> doctorArguments;
     /** Files, directories or globs that are read; none where only executors are asked. */
     public List<String> inputs;
     /** The directory that is written. */
