@@ -7,7 +7,7 @@
 It needs Java and PyPI's pyspark (or SPARK_HOME), and starts a cluster on this machine, with one worker
 of a core and with two. Spark by itself reads and writes lines (the null job), or takes out the
 member and compares (its own filter); `host spark` does the same with a plugin. Each is timed over
-the events once and four times, so that what a byte costs can be told from what a job costs, and the
+the events once and eight times, so that what a byte costs can be told from what a job costs, and the
 null job and `host spark` over the events once in many small tasks, so that what a task costs can be
 told, in the cluster and in the driver. From these follows what 100 machines would take for 10 TB.
 """
@@ -26,10 +26,10 @@ from suite.programs import ROOT, Failure, add_places, places, plugin, positive
 sys.path.insert(0, str(ROOT / "tests" / "spark"))
 from cluster import Cluster  # noqa: E402  (it lies with the tests)
 
-TIMES = [1, 4]
+TIMES = [1, 8]
 # Bytes of a file for a task where there are to be many; Spark takes 128 MiB otherwise, and `host
 # spark` a block of the file system, which is 32 MiB where that has none.
-SMALL = 2 << 20
+SMALL = 256 << 10
 BLOCKS = {"the null job": 128 << 20, "host spark": 32 << 20}
 # The cluster of the model, its storage (bytes a second for each machine: 10 Gbit/s) and what a rename
 # is taken to cost there, in seconds.
@@ -108,14 +108,14 @@ def section(trial):
     for workers in [1, 2]:
         for way in dict.fromkeys(run["way"] for run in runs):
             once, more, job = costs(walls, way, workers)
-            rows.append([way, workers, f"{once:.1f}", f"{walls[way, 4, workers]:.1f}", f"{more:.2f}", f"{job:.1f}"])
+            rows.append([way, workers, f"{once:.1f}", f"{walls[way, 8, workers]:.1f}", f"{more:.2f}", f"{job:.1f}"])
         for way, block in BLOCKS.items():
             further = further_tasks(facts, block)
             cost, driver = (
                 (of[way, "small", workers] - of[way, 1, workers]) / further * 1000 for of in (walls, cpus)
             )
             tasks.append([way, workers, f"{cost * workers:.0f}", f"{driver:.1f}"])
-    head = ["way", "workers:", "once, s:", "four times, s:", "each time more, s:", "a job, s:"]
+    head = ["way", "workers:", "once, s:", "eight times, s:", "each time more, s:", "a job, s:"]
     said = f"{facts['records']:,} events, {facts['bytes'] / 1e6:.0f} MB. "
     return f"""## Spark, {facts["date"]}, commit {facts["commit"]}
 
@@ -123,7 +123,7 @@ def section(trial):
 
 {figures.markdown(head, rows)}
 
-What a task costs, from tasks of {SMALL >> 20} MiB:
+What a task costs, from tasks of {SMALL >> 10} KiB:
 
 {figures.markdown(["way", "workers:", "a task, ms of a core:", "of it the driver, ms of CPU time:"], tasks)}
 
@@ -142,7 +142,7 @@ def middle(runs, of):
 def costs(walls, way, workers):
     """Seconds for the events once, for each time more, and without any."""
     once = walls[way, 1, workers]
-    more = (walls[way, 4, workers] - once) / 3
+    more = (walls[way, 8, workers] - once) / 7
     return once, more, once - more
 
 
