@@ -6,7 +6,8 @@
 
 It needs Java and PyPI's pyspark (or SPARK_HOME), and starts a cluster on this machine, with one worker
 of a core and with two. Spark by itself reads and writes lines (the null job), or takes out the
-member and compares (its own filter); `host spark` does the same with a plugin. Each is timed over
+member and compares (its own filter); `host spark` does the same two with plugins, one that keeps all
+records at once, so that what passing them through costs can be told, and the filter. Each is timed over
 the events once and eight times, so that what a byte costs can be told from what a job costs, and the
 null job and `host spark` over the events once in many small tasks, so that what a task costs can be
 told, in the cluster and in the driver. From these follows what 100 machines would take for 10 TB.
@@ -37,6 +38,15 @@ MACHINES, CORES, STORAGE, RENAME, TB = 100, 16, 1.25e9, 0.002, 1e12
 CONF = ["--conf", "spark.executor.memory=512m", "--conf", "spark.log.level=ERROR"]
 
 
+# A filter that looks at nothing.
+KEEPS = """(module (memory (export "memory") 4)
+    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+    (func (export "keep") (param i32 i32) (result i32)
+        (i32.store8 (i32.const 16) (i32.const 0))
+        (i32.store8 (i32.const 20) (i32.const 1))
+        (i32.const 16)))"""
+
+
 def main():
     options = parse_arguments()
     bin_dir = places(options)
@@ -54,7 +64,7 @@ def main():
                         out.mkdir()
                     ran = timing.run(ways[way])
                     seen.append({"way": way[0], "times": way[1], "workers": workers, "round": number, **ran})
-                    if way[0] != "the null job":
+                    if way[0] not in ["the null job", "host spark, all kept"]:
                         times = 1 if way[1] == "small" else way[1]
                         counts.setdefault(times, written(out))
                         if written(out) != counts[times]:
@@ -77,16 +87,19 @@ def calls(host, cluster, workers, lines, out):
     """The commands, by what they do and how many times the events they do it with."""
     spark = [str(cluster.home / "bin" / "spark-submit"), "--master", cluster.url, *CONF]
     job = str(ROOT / "benches" / "peers" / "spark" / "filter.py")
+    keeps = Path(out).with_name("keeps.wat")
+    keeps.write_text(KEEPS)
     alone = [str(host), "--quiet", "--workers", str(workers), "--plugin", str(plugin("filter"))]
     commands = {}
     for times in TIMES:
         read = [str(lines)] * times
         commands["the null job", times] = [*spark, job, "null", *read, str(out)]
         commands["its own filter", times] = [*spark, job, "filter", *read, str(out)]
-        commands["host spark", times] = [
-            *(str(host), "spark", "--quiet", "--master", cluster.url, "--plugin", str(plugin("filter"))),
-            *(*read, str(out), "--", *CONF),
-        ]
+        for way, file in [("host spark", plugin("filter")), ("host spark, all kept", keeps)]:
+            commands[way, times] = [
+                *(str(host), "spark", "--quiet", "--master", cluster.url, "--plugin", str(file)),
+                *(*read, str(out), "--", *CONF),
+            ]
         commands["host alone", times] = [*alone, "-o", str(out / "part-0"), *read]
     sizes = ["--conf", f"spark.sql.files.maxPartitionBytes={SMALL}", "--conf", "spark.sql.files.openCostInBytes=0"]
     commands["the null job", "small"] = [*spark, *sizes, job, "null", str(lines), str(out)]

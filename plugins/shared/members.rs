@@ -5,10 +5,10 @@
 //! colon or backslash that belongs to a name.
 #![allow(dead_code, reason = "no plugin needs all of it")]
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserializer as _;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// A member that is wanted: where it is, and how it is called then.
@@ -135,16 +135,17 @@ impl Search {
 
     fn look_into<'a>(
         &self,
-        object: &'a str,
+        value: &'a str,
         found: &mut [Option<&'a RawValue>],
     ) -> Result<(), serde_json::Error> {
-        let mut text = serde_json::Deserializer::from_str(object);
-        text.deserialize_map(Look { search: self, found })?;
+        let mut text = serde_json::Deserializer::from_str(value);
+        Look { search: self, found }.deserialize(&mut text)?;
         text.end()
     }
 }
 
-/// Goes through the members of an object.
+/// Goes through the members of an object. What is no object has none; but a number there must be
+/// one that a double can hold.
 struct Look<'s, 'f, 'a> {
     search: &'s Search,
     found: &'f mut [Option<&'a RawValue>],
@@ -163,16 +164,57 @@ impl<'a> Visitor<'a> for Look<'_, '_, 'a> {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             };
+            if search.slots.is_empty() {
+                // Only what is inside is wanted.
+                members.next_value_seed(Look { search, found: self.found })?;
+                continue;
+            }
             let value: &RawValue = members.next_value()?;
             for slot in &search.slots {
                 self.found[*slot] = Some(value);
             }
-            // What is no object has no members.
-            if !search.members.is_empty() && value.get().starts_with('{') {
+            if !search.members.is_empty() {
                 search.look_into(value.get(), self.found).map_err(serde::de::Error::custom)?;
             }
         }
         Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<(), S::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+}
+
+impl<'a> DeserializeSeed<'a> for Look<'_, '_, 'a> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+        value.deserialize_any(self)
     }
 }
 
@@ -207,8 +249,15 @@ pub struct Object(String);
 impl Object {
     /// Adds a member; the value is JSON.
     pub fn push(&mut self, name: &str, value: &str) {
+        self.0.reserve(name.len() + value.len() + "{\"\":}".len());
         self.0.push(if self.0.is_empty() { '{' } else { ',' });
-        self.0.push_str(&quoted(name));
+        if name.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+            self.0.push('"');
+            self.0.push_str(name);
+            self.0.push('"');
+        } else {
+            self.0.push_str(&quoted(name));
+        }
         self.0.push(':');
         self.0.push_str(value);
     }
@@ -289,7 +338,23 @@ pub fn inside(object: &str) -> &str {
 
 /// A value as it is compared with others: a string without needless escapes, anything
 /// else without the white space between its tokens. Numbers are compared as written.
-pub fn canonical(value: &str) -> String {
+pub fn canonical(value: &str) -> Cow<'_, str> {
+    if is_canonical(value) {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned(made_canonical(value))
+}
+
+/// Of what most values are, so that few have to be taken apart.
+fn is_canonical(value: &str) -> bool {
+    match value.as_bytes() {
+        [b'"', rest @ ..] => !rest.contains(&b'\\'),
+        [b'{' | b'[', ..] => false,
+        _ => true,
+    }
+}
+
+fn made_canonical(value: &str) -> String {
     if let Ok(text) = serde_json::from_str::<String>(value) {
         return quoted(&text);
     }

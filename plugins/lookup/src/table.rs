@@ -54,7 +54,7 @@ impl Table {
 
     /// The members that the row with this key adds.
     pub fn row(&self, key: &str) -> Option<&str> {
-        self.0.get(&canonical(key)).map(String::as_str)
+        self.0.get(&*canonical(key)).map(String::as_str)
     }
 }
 
@@ -67,7 +67,7 @@ fn add(
     let row = std::str::from_utf8(row).map_err(|_| "it is not UTF-8 text")?;
     let found = search.find(row, fields.len() + 1)?;
     let (key, values) = found.split_first().ok_or("nothing is looked for")?;
-    let key = canonical(key.ok_or("it has no key")?.get());
+    let key = canonical(key.ok_or("it has no key")?.get()).into_owned();
     let mut members = Object::default();
     for (field, value) in fields.iter().zip(values) {
         members.push(&field.name, value.map_or("null", RawValue::get));
