@@ -274,7 +274,11 @@ def failures(cluster, scene):
     assert bad.read_bytes()[at:].startswith(b'{"type": broken'), told[0]
     assert not (scene / "failed").exists()
     letters = ["--dead-letters", scene / "letters", "--max-errors", "1"]
-    ran = spark(cluster, *flags, *letters, "--split-size", "1MiB", bad, scene / "saved")
+    # By another committer than that of plain files.
+    committer = "org.apache.hadoop.mapreduce.lib.output.committer.manifest.ManifestCommitterFactory"
+    conf = [f"spark.hadoop.mapreduce.outputcommitter.factory.scheme.file={committer}"]
+    ran = spark(cluster, *flags, *letters, "--split-size", "1MiB", bad, scene / "saved", conf=conf)
+    assert "ManifestCommitter" in (scene / "saved" / "_SUCCESS").read_text(), ran.said
     assert ran.code == 0, ran.said
     same(written(scene / "saved"), alone(*flags, "--on-error", "skip", "--max-errors", "1", bad), "what is left")
     kept = b"".join(part.read_bytes() for part in sorted((scene / "letters").glob("part-*")))

@@ -39,6 +39,8 @@ enum Missing {
 struct Geo {
     /// Finds the latitude and the longitude.
     search: Search,
+    /// Their paths, as they are told.
+    paths: [String; 2],
     areas: Vec<Area>,
     missing: Missing,
 }
@@ -47,7 +49,7 @@ impl Geo {
     fn read() -> Result<Geo, String> {
         let path = |name: &str| {
             let path = params::get(name).unwrap_or_else(|| name.to_owned());
-            Field::parse(&path).map_err(told::wrong(name))
+            Field::parse(&path).map_err(told::wrong(name)).map(|field| (path, field.path))
         };
         let (lat, lon) = (path("lat")?, path("lon")?);
         let mut areas = Vec::new();
@@ -73,7 +75,8 @@ impl Geo {
         }
         let missing =
             told::choice("missing", &[("reject", Missing::Reject), ("drop", Missing::Drop)])?;
-        Ok(Geo { search: Search::new([&lat.path[..], &lon.path[..]]), areas, missing })
+        let search = Search::new([&lat.1[..], &lon.1[..]]);
+        Ok(Geo { search, paths: [lat.0, lon.0], areas, missing })
     }
 
     fn keeps(&self, record: &str) -> Result<bool, String> {
@@ -88,7 +91,13 @@ impl Geo {
                 Ok(self.areas.iter().all(|area| area.contains(place)))
             }
             (_, _, Missing::Drop) => Ok(false),
-            (_, _, Missing::Reject) => Err("the record has no latitude or no longitude".into()),
+            (_, _, Missing::Reject) => {
+                let [lat, lon] = &self.paths;
+                Err(format!(
+                    "the record has no `{lat}` or no `{lon}`: --param lat=PATH and lon=PATH say \
+                     where its place is, --param missing=drop leaves it out"
+                ))
+            }
         }
     }
 }
