@@ -266,7 +266,7 @@ def rename(copy: Path) -> None:
     takes what is built of the copy for what is built of the project."""
     manifest = copy / "Cargo.toml"
     version = re.compile(r'^version = "(.*)"$', re.MULTILINE)
-    manifest.write_text(version.sub(r'version = "\1-without"', manifest.read_text(), count=1))
+    put(manifest, version.sub(r'version = "\1-without"', manifest.read_text(), count=1))
 
 
 def own_edits() -> list[Edit]:
@@ -283,9 +283,18 @@ def apply_edits(copy: Path, edits: list[Edit]) -> None:
         if not path.is_file():
             owners = {edit.owner for edit in edits if edit.file == name}
             raise Mistake(f"{listed(owners)}: there is no {name}; put the new name into {DEFENCES}")
-        path.write_text(edited(path.read_text(), [edit for edit in edits if edit.file == name]))
-    with (copy / "src/lib.rs").open("a") as library:
-        library.write(QUESTION)
+        put(path, edited(path.read_text(), [edit for edit in edits if edit.file == name]))
+    library = copy / "src/lib.rs"
+    put(library, library.read_text() + QUESTION)
+
+
+def put(path: Path, text: str) -> None:
+    """Writes a file of the copy, which is as old as what it was made of: so nothing that is the same
+    as before is built again."""
+    made_of = [path, ROOT / DEFENCES, Path(__file__)]
+    newest = max(file.stat().st_mtime_ns for file in made_of)
+    path.write_text(text)
+    os.utime(path, ns=(newest, newest))
 
 
 def edited(text: str, edits: list[Edit]) -> str:
