@@ -365,7 +365,8 @@ def interruption(cluster, scene):
         time.sleep(0.02)
     assert process.poll() is None
     assert list(temporary.glob("host-spark-*"))
-    process.send_signal(signal.SIGINT)
+    # Not SIGINT, which whoever runs this in the background ignores, and so does `host`.
+    process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=600)
     assert process.returncode not in (0, 1), said
     assert "the job was ended before it was done" in said, said
