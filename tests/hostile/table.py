@@ -267,6 +267,9 @@ def rename(copy: Path) -> None:
     manifest = copy / "Cargo.toml"
     version = re.compile(r'^version = "(.*)"$', re.MULTILINE)
     put(manifest, version.sub(r'version = "\1-without"', manifest.read_text(), count=1))
+    # Otherwise cargo would write the list of versions anew.
+    locked, entry = copy / "Cargo.lock", re.compile(r'^(name = "host"\nversion = ".*)"$', re.MULTILINE)
+    put(locked, entry.sub(r'\1-without"', locked.read_text(), count=1))
 
 
 def own_edits() -> list[Edit]:
