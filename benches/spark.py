@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 from suite import figures, inputs, machine, timing
-from suite.programs import ROOT, Failure, add_places, places, plugin, positive
+from suite.programs import ROOT, Failure, add_places, constant_filter, places, plugin, positive
 
 sys.path.insert(0, str(ROOT / "tests" / "spark"))
 from cluster import Cluster  # noqa: E402  (it lies with the tests)
@@ -36,15 +36,6 @@ BLOCKS = {"the null job": 128 << 20, "host spark": 32 << 20}
 # is taken to cost there, in seconds.
 MACHINES, CORES, STORAGE, RENAME, TB = 100, 16, 1.25e9, 0.002, 1e12
 CONF = ["--conf", "spark.executor.memory=512m", "--conf", "spark.log.level=ERROR"]
-
-
-# A filter that looks at nothing.
-KEEPS = """(module (memory (export "memory") 4)
-    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-    (func (export "keep") (param i32 i32) (result i32)
-        (i32.store8 (i32.const 16) (i32.const 0))
-        (i32.store8 (i32.const 20) (i32.const 1))
-        (i32.const 16)))"""
 
 
 def main():
@@ -87,24 +78,24 @@ def calls(host, cluster, workers, lines, out):
     """The commands, by what they do and how many times the events they do it with."""
     spark = [str(cluster.home / "bin" / "spark-submit"), "--master", cluster.url, *CONF]
     job = str(ROOT / "benches" / "peers" / "spark" / "filter.py")
-    keeps = Path(out).with_name("keeps.wat")
-    keeps.write_text(KEEPS)
+    plugins = {"host spark": plugin("filter"), "host spark, all kept": constant_filter(out.parent, keeps=True)}
     alone = [str(host), "--quiet", "--workers", str(workers), "--plugin", str(plugin("filter"))]
+
+    def ours(way, read, *flags):
+        words = ["spark", "--quiet", "--master", cluster.url, "--plugin", str(plugins[way]), *flags]
+        return [str(host), *words, *read, str(out), "--", *CONF]
+
     commands = {}
     for times in TIMES:
         read = [str(lines)] * times
         commands["the null job", times] = [*spark, job, "null", *read, str(out)]
         commands["its own filter", times] = [*spark, job, "filter", *read, str(out)]
-        for way, file in [("host spark", plugin("filter")), ("host spark, all kept", keeps)]:
-            commands[way, times] = [
-                *(str(host), "spark", "--quiet", "--master", cluster.url, "--plugin", str(file)),
-                *(*read, str(out), "--", *CONF),
-            ]
+        for way in plugins:
+            commands[way, times] = ours(way, read)
         commands["host alone", times] = [*alone, "-o", str(out / "part-0"), *read]
     sizes = ["--conf", f"spark.sql.files.maxPartitionBytes={SMALL}", "--conf", "spark.sql.files.openCostInBytes=0"]
     commands["the null job", "small"] = [*spark, *sizes, job, "null", str(lines), str(out)]
-    ours = commands["host spark", 1]
-    commands["host spark", "small"] = [*ours[:-1 - len(CONF)], "--split-size", str(SMALL), *ours[-1 - len(CONF):]]
+    commands["host spark", "small"] = ours("host spark", [str(lines)], "--split-size", str(SMALL))
     return commands
 
 
@@ -121,13 +112,10 @@ def section(trial):
     for workers in [1, 2]:
         for way in dict.fromkeys(run["way"] for run in runs):
             once, more, job = costs(walls, way, workers)
-            rows.append([way, workers, f"{once:.1f}", f"{walls[way, 8, workers]:.1f}", f"{more:.2f}", f"{job:.1f}"])
-        for way, block in BLOCKS.items():
-            further = further_tasks(facts, block)
-            cost, driver = (
-                (of[way, "small", workers] - of[way, 1, workers]) / further * 1000 for of in (walls, cpus)
-            )
-            tasks.append([way, workers, f"{cost * workers:.0f}", f"{driver:.1f}"])
+            rows.append([way, workers, f"{once:.1f}", f"{walls[way, TIMES[1], workers]:.1f}", f"{more:.2f}", f"{job:.1f}"])
+        for way in BLOCKS:
+            core, driver = task_costs(facts, walls, cpus, way, workers)
+            tasks.append([way, workers, f"{core * 1000:.0f}", f"{driver * 1000:.1f}"])
     head = ["way", "workers:", "once, s:", "eight times, s:", "each time more, s:", "a job, s:"]
     said = f"{facts['records']:,} events, {facts['bytes'] / 1e6:.0f} MB. "
     return f"""## Spark, {facts["date"]}, commit {facts["commit"]}
@@ -155,30 +143,29 @@ def middle(runs, of):
 def costs(walls, way, workers):
     """Seconds for the events once, for each time more, and without any."""
     once = walls[way, 1, workers]
-    more = (walls[way, 8, workers] - once) / 7
+    more = (walls[way, TIMES[1], workers] - once) / (TIMES[1] - 1)
     return once, more, once - more
 
 
-def further_tasks(facts, block):
-    """How many tasks more there are where they are small."""
-    return facts["bytes"] / SMALL - facts["bytes"] / block
+def task_costs(facts, walls, cpus, way, workers):
+    """Seconds of a core for a task, and seconds of CPU time for it in the driver."""
+    further = facts["bytes"] / SMALL - facts["bytes"] / BLOCKS[way]
+    wall, driver = ((of[way, "small", workers] - of[way, 1, workers]) / further for of in (walls, cpus))
+    return wall * workers, driver
 
 
 def model(facts, walls, cpus):
     """What the cluster of the model would take."""
     _, more, job = costs(walls, "host spark", 2)
     rate = facts["bytes"] / more / 2
-    further = further_tasks(facts, BLOCKS["host spark"])
-    task, driver = (
-        (of["host spark", "small", 2] - of["host spark", 1, 2]) / further for of in (walls, cpus)
-    )
+    task, driver = task_costs(facts, walls, cpus, "host spark", 2)
     alone = facts["bytes"] / costs(walls, "host alone", 2)[1] / 2
     rows = []
     for size in [128 << 20, 1 << 30]:
         for limit in [None, STORAGE]:
             count = 10 * TB / size
             work = 10 * TB / MACHINES / min(rate * CORES, limit or rate * CORES)
-            tasks = max(count * task * 2 / (MACHINES * CORES), count * driver)
+            tasks = max(count * task / (MACHINES * CORES), count * driver)
             last, renames = size / rate, count * RENAME
             total = job + work + tasks + last + renames
             rows.append([
@@ -188,7 +175,7 @@ def model(facts, walls, cpus):
     head = ["a task reads", "storage, a machine", "tasks:", "start, s:", "work, s:", "tasks, s:", "last task, s:", "renames, s:", "in all, s:"]
     one = 10 * TB / min(alone * CORES, STORAGE) / 3600
     return f"""A model of {MACHINES} machines with {CORES} cores each and 10 TB, from the figures with two workers: a core \
-does {rate / 1e6:.0f} MB/s in Spark and {alone / 1e6:.0f} MB/s without; a task costs {task * 2 * 1000:.0f} ms of a core, and the driver, which \
+does {rate / 1e6:.0f} MB/s in Spark and {alone / 1e6:.0f} MB/s without; a task costs {task * 1000:.0f} ms of a core, and the driver, which \
 starts one after the other, {driver * 1000:.1f} ms. Work is the bytes by the cores' rate, or by the storage's; tasks are \
 what they cost on all cores, or the driver, whichever is more. Assumed and not measured: each core is \
 as fast as here, files are cut evenly, nothing fails, and a rename, of which there is one for each \

@@ -36,7 +36,7 @@ import sys
 from suite import inputs
 from suite.figures import keep, markdown
 from suite.machine import facts, sentence
-from suite.programs import Failure, add_places, places, plugin, positive
+from suite.programs import Failure, add_places, constant_filter, places, plugin, positive
 from suite.timing import in_turn, run, warn_if_busy
 
 # What the supervisor may take, `write` aside, as a part of what its workers take over the smaller input.
@@ -45,14 +45,6 @@ CEILING = 0.03
 DROP, KEEP, FILTER = "drop all", "keep all", "filter"
 WORKERS = [1, 2]
 NOWHERE, FILE = "/dev/null", "file"
-
-# Says the same of every record, at once, and has it put into the same place.
-CONSTANT = """(module (memory (export "memory") 2)
-  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-  (func (export "keep") (param i32 i32) (result i32)
-    (i32.store8 (i32.const 20) (i32.const {answer}))
-    (i32.const 16)))
-"""
 
 
 def main():
@@ -102,11 +94,11 @@ def parse_arguments():
 
 def write_plugins(directory):
     """Name -> file."""
-    plugins = {FILTER: plugin("filter")}
-    for name, answer in ((DROP, 0), (KEEP, 1)):
-        plugins[name] = directory / f"{name.replace(' ', '-')}.wat"
-        plugins[name].write_text(CONSTANT.format(answer=answer))
-    return {name: plugins[name] for name in (DROP, KEEP, FILTER)}
+    return {
+        DROP: constant_filter(directory, keeps=False),
+        KEEP: constant_filter(directory, keeps=True),
+        FILTER: plugin("filter"),
+    }
 
 
 def measure(options, program, plugins, kind, data):

@@ -27,6 +27,22 @@ def plugin(name):
     return file if file.exists() else file.with_suffix(".wat")
 
 
+# Says the same of every record, at once, and has it put into the same place.
+CONSTANT = """(module (memory (export "memory") 2)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+  (func (export "keep") (param i32 i32) (result i32)
+    (i32.store8 (i32.const 20) (i32.const {answer}))
+    (i32.const 16)))
+"""
+
+
+def constant_filter(directory, keeps):
+    """Writes a filter that looks at nothing and keeps all records, or none; its file."""
+    file = directory / ("keep-all.wat" if keeps else "drop-all.wat")
+    file.write_text(CONSTANT.format(answer=int(keeps)))
+    return file
+
+
 def add_places(parser):
     """The arguments that every benchmark has: where programs, data and figures are."""
     parser.add_argument("--bin-dir", type=path, metavar="DIR",
